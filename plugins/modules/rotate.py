@@ -25,9 +25,10 @@ options:
       V(rotated) does all of it, on one host. The others are for a cluster. On its first manager, V(chosen) only says
       what would get a new value, V(begun) writes new values, beside the old ones where both may count for a while, and
       V(narrowed) writes the new ones alone. V(put_back) writes those that RV(old) of V(begun) holds. V(refused) expects
-      on each host that the replicas there refuse the old values.
+      on each host that the replicas there refuse the old values, and V(taking) returns which containers have to take
+      them while they run, and which of those do run there.
     type: str
-    choices: [rotated, chosen, begun, narrowed, put_back, refused]
+    choices: [rotated, chosen, begun, narrowed, put_back, refused, taking]
     default: rotated
   state_directory: {required: true}
   secret:
@@ -41,7 +42,7 @@ options:
     elements: dict
     default: []
   names:
-    description: For V(narrowed), the secrets of which the new value alone is to count.
+    description: For V(narrowed), the secrets of which the new value alone is to count. For V(taking), all of them.
     type: list
     elements: str
     default: []
@@ -95,6 +96,16 @@ names:
   returned: O(state=chosen), O(state=begun)
   type: list
   elements: str
+needed:
+  description: The containers that have to take the new values while they run.
+  returned: O(state=taking)
+  type: list
+  elements: str
+running:
+  description: Those of them that run on this host.
+  returned: O(state=taking)
+  type: list
+  elements: str
 both:
   description: Those of them of which the old value counts still.
   returned: O(state=begun)
@@ -109,7 +120,7 @@ old:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sse.platform.plugins.module_utils.deploy import rollout, rotation, run_lock
+from ansible_collections.sse.platform.plugins.module_utils.deploy import node_told, rollout, rotation, run_lock
 from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import ApplyError, file_refused
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError, Store
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
@@ -180,6 +191,11 @@ def in_cluster(module: AnsibleModule) -> dict[str, Any]:
     state, directory, releases = options["state"], options["state_directory"], options["releases"]
     if state == "refused":
         return {"changed": False, "lines": refused_in_tasks(Engine(), releases, options["old"])}
+    if state == "taking":
+        needed = rotation.takers(releases, options["names"])
+        stacks, engine = dict.fromkeys(one["stack"] for one in releases), Engine()
+        running = [name for stack in stacks for name, __ in node_told.running(engine, stack) if name in needed]
+        return {"changed": False, "lines": [], "needed": needed, "running": running}
     store = Store(directory, options["secrets"], rotation.declared(releases))
     if state == "put_back":
         rotation.put_back(store, options["old"])
@@ -202,7 +218,7 @@ def in_cluster(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     """Run the module."""
-    states = ("rotated", "chosen", "begun", "narrowed", "put_back", "refused")
+    states = ("rotated", "chosen", "begun", "narrowed", "put_back", "refused", "taking")
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": list(states), "default": "rotated"},

@@ -172,6 +172,18 @@ def begin(store: Store, names: Sequence[str], *, keep_old: bool) -> list[str]:
     return both
 
 
+def takers(releases: Sequence[Release], names: Sequence[str]) -> list[str]:
+    """Return the containers that a program tells of these secrets while they run: others come in by them there."""
+    found: list[str] = []
+    for release in releases:
+        for name, one in release["containers"].items():
+            reload = one.get("reload") or {}
+            files = [file for target in reload.get("takes", []) for file in one["secrets"].get(target, {}).values()]
+            if reload.get("program") and any(file["secret"] in names for file in files):
+                found.append(name)
+    return found
+
+
 def narrow(store: Store, names: Sequence[str]) -> None:
     """Let the new value alone count of secrets whose readers have taken it beside the old one."""
     for name in names:

@@ -169,3 +169,20 @@ def test_two_values_may_go_on_counting_on_several_hosts(tmp_path: Path) -> None:
     store = secret_store.Store(str(tmp_path), {}, SECRETS)
     assert rotation.begin(store, ["one_key"], keep_old=True) == []
     assert (tmp_path / "secrets/one_key").read_text().split()[1] == "old-one_key"
+
+
+def test_what_a_program_tells_of_a_secret_has_to_run_when_that_gets_a_new_value() -> None:
+    def container(program: str, secret: str, target: str = "/run/users") -> Any:
+        reload = {"program": program, "takes": ["/run/users"]}
+        return {"reload": reload, "secrets": {target: {"file": {"secret": secret, "format": "{}"}}}}
+
+    containers = {
+        "s-server": container("p", "one_password"),
+        "s-other": container("p", "one_key"),
+        "s-begins-anew": container("", "one_password"),
+        "s-elsewhere": container("p", "one_password", "/run/secrets"),
+        "s-plain": {"secrets": {}},
+    }
+    releases: Any = [{**RELEASE, "containers": containers}]
+    assert rotation.takers(releases, ["one_password"]) == ["s-server"]
+    assert rotation.takers(releases, ["one_key", "one_password"]) == ["s-server", "s-other"]
