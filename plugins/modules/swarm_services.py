@@ -30,10 +30,11 @@ options:
       V(looked) returns the same without trying anything, for M(sse.platform.cluster_doctor).
       V(judged) has Prometheus say what O(canary) would be judged by, and fails where it has no value now.
       V(absent) removes the services, their objects and the overlay; data stay, and so does the Swarm.
+      V(forgotten) takes the labels from nodes that say who has data, because these are about to be deleted.
       V(drained) moves what may move from O(host) to other hosts, one after the other, and ends the rest there.
       V(left) has the Swarm forget O(host), which has left it.
     type: str
-    choices: [prepared, compared, present, verified, told, looked, judged, absent, drained, left]
+    choices: [prepared, compared, present, verified, told, looked, judged, absent, forgotten, drained, left]
     default: present
   releases:
     description: One release for each project, as M(sse.platform.cluster) returns them.
@@ -194,7 +195,8 @@ from ansible_collections.sse.platform.plugins.module_utils.verify.canary import 
 from ansible_collections.sse.platform.plugins.module_utils.verify.swarm_canary import Overlay, SwarmCanary
 from ansible_collections.sse.platform.plugins.module_utils.views import live
 
-STATES = ("prepared", "compared", "present", "verified", "told", "looked", "judged", "absent", "drained", "left")
+LOOKS = ("prepared", "compared", "verified", "told", "looked", "judged")
+STATES = (*LOOKS, "present", "absent", "forgotten", "drained", "left")
 EXPECTED = (ApplyError, EngineError, ForeignContainerError, RefusedError, SecretError, SpecError)
 
 
@@ -280,6 +282,8 @@ def main() -> None:
             end(changed=False, msg=said, findings=[one._asdict() for one in found])
         if options["state"] == "absent":
             rollout.remove(report)
+        elif options["state"] == "forgotten":
+            rollout.forget(report)
         else:
             rollout.run(report)
     except AbortedError as error:

@@ -11,6 +11,7 @@ version_added: 0.3.0
 description:
   - Asks the engine of a manager for the nodes of its Swarm, and for the services of a stack. It works while other hosts
     are down, and changes nothing.
+  - What the stack uses that runs elsewhere is told as the last run has told this manager.
 extends_documentation_fragment: [sse.platform.attributes]
 attributes:
   check_mode: {support: full}
@@ -21,7 +22,7 @@ options:
     type: str
     required: true
   state_directory:
-    description: Where the host keeps everything of the stack. With it, what is paused is told, too.
+    description: Where the host keeps everything of the stack. With it, what is paused is told, too, and what runs elsewhere.
     type: path
     default: ""
   watch:
@@ -42,6 +43,7 @@ EXAMPLES = r"""
 - name: Look at the Swarm
   sse.platform.swarm_status:
     stack_name: sse
+    state_directory: /var/lib/sse-platform
   register: seen
 """
 
@@ -69,7 +71,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import Ref
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
 from ansible_collections.sse.platform.plugins.module_utils.model import moment
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import SwarmFact
-from ansible_collections.sse.platform.plugins.module_utils.views import swarm_status, watching
+from ansible_collections.sse.platform.plugins.module_utils.views import live, swarm_status, watching
 from ansible_collections.sse.platform.plugins.module_utils.views.status_table import Status
 
 SECONDS = 2.0  # between two looks
@@ -85,7 +87,8 @@ def look(api: SwarmApi, stack: str, directory: str) -> tuple[SwarmFact, Status, 
     services = api.services() if swarm["manager"] else []
     told = (*switches.lines(directory), *rollout_control.lines(directory), *run_lock.lines(directory))
     paused = list(told if directory else ())
-    lines = swarm_status.lines(swarm["nodes"], services, stack)
+    elsewhere = live.used_elsewhere(directory)
+    lines = swarm_status.lines(swarm["nodes"], services, stack, elsewhere)
     seen: Status = {
         "stack": stack,
         "time": moment.text(),
@@ -97,7 +100,7 @@ def look(api: SwarmApi, stack: str, directory: str) -> tuple[SwarmFact, Status, 
         "note": "",
         "lines": lines if swarm["manager"] else ["This host is no manager of a Swarm."],
     }
-    return swarm, seen, {**swarm_status.document(swarm["nodes"], services, stack), "paused": paused}
+    return swarm, seen, {**swarm_status.document(swarm["nodes"], services, stack, elsewhere), "paused": paused}
 
 
 def main() -> None:

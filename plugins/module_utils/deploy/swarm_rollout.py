@@ -385,6 +385,15 @@ class SwarmRollout:
                 check = self.request.check
                 report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, names, check=check)
 
+    def forget(self, report: SwarmReport) -> None:
+        """Take the labels from nodes of the inventory that say who has data: these are about to be deleted there."""
+        with self.alone():
+            steps = list(swarm_placement.without_data(self.compiled(), self.nodes))
+            if self.request.check:
+                report.around += [f"~ node {step.host}: {', '.join(step.reasons)}" for step in steps]
+            else:
+                report.around += swarm_apply.change_nodes(self.api, steps)
+
     def end(self, recorder: Recorder | None, report: SwarmReport, error: str = "", *, whole: bool = True) -> None:
         """Write the end of the run, or of a wave of it, into the history."""
         if recorder is None:

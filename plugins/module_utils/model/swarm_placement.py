@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
@@ -246,6 +246,24 @@ def steps(
             reasons.append(f"availability: {node['availability']} -> {available}")
         if reasons:
             yield NodeStep(host, node["id"], role, wanted, reasons, available)
+
+
+def without_data(services: Sequence[SwarmService], nodes: Mapping[str, NodeFact]) -> Iterator[NodeStep]:
+    """Yield what has to change at nodes so that none is the host of data of these services, nor of an earlier copy.
+
+    :param nodes: by the name of its host in the inventory
+    """
+    for host, node in nodes.items():
+        gone = [
+            label
+            for service in services
+            for label in node["labels"]
+            if label == (own := holds_label(service.name)) or label.startswith(f"{own}-")
+        ]
+        if gone:
+            rest = {key: value for key, value in node["labels"].items() if key not in gone}
+            reasons = [f"no label {label}" for label in dict.fromkeys(gone)]
+            yield NodeStep(host, node["id"], node["role"], rest, reasons, node["availability"])
 
 
 def _is_ours(label: str, stack: str) -> bool:

@@ -6,12 +6,14 @@ A run writes both when it ends. They name config files, variables and secrets, a
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api, RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.engine.health import ended
 from ansible_collections.sse.platform.plugins.module_utils.host import live_files
-from ansible_collections.sse.platform.plugins.module_utils.model import connections, moment, tiers
+from ansible_collections.sse.platform.plugins.module_utils.model import connections, elsewhere, moment, tiers
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import is_loopback
 from ansible_collections.sse.platform.plugins.module_utils.model.spec import SpecError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts
@@ -78,6 +80,10 @@ def of_cluster(state_directory: str, running: Mapping[str, Sequence[str]]) -> di
     :param running: by the name of each container
     """
     found = contents(state_directory)
+    if shown := found.get(TOPOLOGY):
+        kept = stack_releases(state_directory)
+        applied = applied_parts(part for one in kept for part in one.own).values()
+        shown["elsewhere"] = [elsewhere.place(one) for __, one in elsewhere.of_releases(applied)]
     for one in found.get(TOPOLOGY, {}).get("containers", ()):
         one["runs_on"] = list(running.get(one["name"], ()))
         one["ports"] = [port for port in one["ports"] if port["who"] == tiers.EVERYBODY]
@@ -85,6 +91,15 @@ def of_cluster(state_directory: str, running: Mapping[str, Sequence[str]]) -> di
 
 
 # --- releases
+
+
+def used_elsewhere(state_directory: str) -> list[str]:
+    """Return what the stack of a cluster uses elsewhere, as a run has told this host; nothing where none has."""
+    try:
+        told: Json = json.loads((Path(state_directory) / live_files.DIRECTORY / TOPOLOGY).read_text())
+        return [str(one) for one in told.get("elsewhere", [])]
+    except (OSError, ValueError, AttributeError):
+        return []
 
 
 def releases(

@@ -18,8 +18,13 @@ NODES = ("NODE", "ADDRESS", "ROLE", "STATE", "ENGINE")
 SERVICES = ("SERVICE", "TASKS", "ON", "RELEASE", "IMAGE")
 
 
-def lines(nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str) -> list[str]:
-    """Describe a Swarm and what runs of a stack."""
+def lines(
+    nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str, elsewhere: Sequence[str] = ()
+) -> list[str]:
+    """Describe a Swarm and what runs of a stack.
+
+    :param elsewhere: what the stack uses that runs on somebody else's servers
+    """
     names = {node["id"]: node["name"] for node in nodes}
     ours = sorted(one for one in services if one.label("stack") == stack)
     waiting = [f"{one.name}: {why}" for one in ours for why in one.waits]
@@ -30,10 +35,14 @@ def lines(nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack:
         *(table if ours else [f"No service of the stack {stack} is in this Swarm."]),
         *([""] if waiting else []),
         *waiting,
+        *([""] if elsewhere else []),
+        *(f"Elsewhere: {one}" for one in elsewhere),
     ]
 
 
-def document(nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str) -> Json:
+def document(
+    nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str, elsewhere: Sequence[str] = ()
+) -> Json:
     """Describe a Swarm and what runs of a stack for programs."""
     names = {node["id"]: node["name"] for node in nodes}
     keys = ("name", "address", "role", "leader", "reachable", "state", "availability", "engine")
@@ -55,6 +64,7 @@ def document(nodes: Sequence[NodeFact], services: Sequence[ObservedService], sta
             for one in sorted(services)
             if one.label("stack") == stack
         ],
+        "elsewhere": list(elsewhere),
     }
 
 

@@ -36,6 +36,23 @@ def test_a_first_run_makes_everything_and_a_second_one_changes_nothing(stand: St
     assert stand.numbers() == [(1, "applied")]
 
 
+def test_who_had_data_is_forgotten_where_they_are_deleted(stand: Stand) -> None:
+    stand.run(FULL)
+    stand.swarm.labels["b"] |= {"sse.platform.holds.sse-k-2": "true", "sse.platform.holds.other-k": "true"}
+    report = SwarmReport()
+    stand.rollout(FULL, check=True).forget(report)
+    assert report.changes == ["~ node b: no label sse.platform.holds.sse-k, no label sse.platform.holds.sse-k-2"]
+    assert "sse.platform.holds.sse-k" in stand.swarm.labels["b"]
+    again = SwarmReport()
+    stand.rollout(FULL).forget(again)
+    assert again.changes == report.changes
+    assert [one for one in stand.swarm.labels["b"] if ".holds." in one] == ["sse.platform.holds.other-k"]
+    assert "sse.platform.group.sse.data" in stand.swarm.labels["b"]
+    last = SwarmReport()
+    stand.rollout(FULL).forget(last)
+    assert last.changes == []
+
+
 def test_check_mode_says_the_same_and_touches_nothing(stand: Stand) -> None:
     told = stand.run(FULL, check=True).changes
     assert not Path(stand.directory).exists()

@@ -266,3 +266,17 @@ def test_a_cluster_is_told_with_the_hosts_of_each_container_and_without_ports_th
     assert (found["s-web"]["runs_on"], found["s-db"]["runs_on"]) == (["one", "two"], [])
     assert [port["port"] for port in found["s-web"]["ports"]] == [80]
     assert live.of_cluster(str(tmp_path / "elsewhere"), {}) == {}
+
+
+def test_a_manager_knows_what_runs_elsewhere_by_what_it_was_told(tmp_path: Path) -> None:
+    assert live.used_elsewhere(str(tmp_path)) == []
+    make(tmp_path, 1, web={})
+    [path] = (tmp_path / "releases").rglob("*.json")
+    one = {"name": "Kafka", "servers": ["k:9093"], "part": "topic t", "containers": ["web"], "why": "w", "program": "p"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "elsewhere": [one]}))
+    (tmp_path / "live").mkdir(exist_ok=True)
+    for name, text in live.of_cluster(str(tmp_path), {}).items():
+        (tmp_path / "live" / name).write_text(text)
+    assert live.used_elsewhere(str(tmp_path)) == ["topic t of Kafka at k:9093"]
+    (tmp_path / "live/topology.json").write_text("[")
+    assert live.used_elsewhere(str(tmp_path)) == []

@@ -56,6 +56,13 @@ def test_nodes_and_services_are_told_with_what_is_wrong() -> None:
     ]
 
 
+def test_what_runs_elsewhere_is_told() -> None:
+    where = ["topic t of Kafka at kafka.example.org:9093"]
+    found = lines([node("one")], [service("sse-a", {"n-one": 1}, 1)], "sse", where)
+    assert found[-2:] == ["", f"Elsewhere: {where[0]}"]
+    assert document([node("one")], [], "sse", where)["elsewhere"] == where
+
+
 def test_the_same_is_told_to_programs() -> None:
     services = [
         service("sse-nginx", {"n-one": 1, "n-two": 1}, 2),
