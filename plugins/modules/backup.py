@@ -24,10 +24,11 @@ options:
       - V(fetched) removes that directory.
       - V(fitting) refuses what could not be restored here, and changes nothing.
       - V(restored) puts a backup into the state directory. Of several hosts, each counts as half restored afterwards.
-      - V(settled) says that all of them have what comes to them.
+      - V(placed) says of several hosts that all of them have what comes to them, on each before any is V(settled).
+      - V(settled) ends the restore of several hosts.
     type: str
     required: true
-    choices: [asked, written, fetched, fitting, restored, settled]
+    choices: [asked, written, fetched, fitting, restored, placed, settled]
   stack: {required: true}
   state_directory: {required: true}
   left_out:
@@ -195,6 +196,13 @@ def share_of(options: dict[str, Any]) -> backup.Share:
     return backup.Share(options["held"], options["host"], options["first"])
 
 
+def placed(module: AnsibleModule) -> dict[str, object]:
+    """Say that everything is in its place on all hosts."""
+    if not module.check_mode:
+        backup.placed_here(module.params["state_directory"])
+    return {"changed": False}
+
+
 def settled(module: AnsibleModule) -> dict[str, object]:
     """Say that everything is in its place."""
     if not module.check_mode:
@@ -208,6 +216,7 @@ STATES = {
     "fetched": fetched,
     "fitting": fitting,
     "restored": restored,
+    "placed": placed,
     "settled": settled,
 }
 

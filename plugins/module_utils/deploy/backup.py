@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 PASSES = 5  # how often a directory is read again because files came or went while it was read
 RESTORING = "restoring"  # the directory of a restore that is not done yet, in the state directory
+PLACED = "placed"  # in it: all hosts have what comes to them, so that it is done but for this directory
 INCOMING = "incoming"  # where the archive comes to, in the state directory: playbooks/tasks/place_backup.yml
 SPARE = 64 << 20  # bytes that stay free on the disk
 BLOCK = 1 << 20
@@ -307,9 +308,10 @@ def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: 
     present = [
         name for name in ("releases", "data", "secrets") if (state / name).is_dir() and any((state / name).iterdir())
     ]
-    if present:
+    several = share != WHOLE
+    again = several and bool(half_restored(state_directory, several=True))  # `restore` removes what is there
+    if present and not again:
         where = ", ".join(str(state / name) for name in present)
-        several = share != WHOLE
         raise BackupError(
             half_restored(state_directory, several=several)
             or f"stack {stack!r} is here already ({where}), and nothing of it is overwritten. If an "
@@ -319,18 +321,21 @@ def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: 
     if share == WHOLE:
         refuse_full_disk(state, manifest["bytes"] + packed)
     elif comes(manifest, stack, share):
-        refuse_full_disk(state, packed + of_share(manifest, stack, share))
+        goes = sum(map(size_of, state.rglob("*"))) if again else 0
+        refuse_full_disk(state, packed + of_share(manifest, stack, share) - goes)
 
 
 def forget_archive(state_directory: str) -> None:
-    """Remove the archive that a restore left whose `./sse` was killed; whoever calls this holds the lock."""
+    """Remove what a restore left whose `./sse` was killed when it was done; whoever calls this holds the lock."""
+    if (Path(state_directory) / RESTORING / PLACED).exists():
+        placed_everywhere(state_directory)
     shutil.rmtree(Path(state_directory) / INCOMING, ignore_errors=True)
 
 
 def removed_by(several: bool) -> str:
     """Say how a stack is removed with its data."""
     if several:
-        return "with ./sse destroy and the same inventory, and delete its state directory on each host"
+        return "with ./sse destroy -e stack_delete_data=true and the same inventory"
     return "with ./sse destroy -e stack_delete_data=true"
 
 
@@ -339,12 +344,12 @@ def half_restored(state_directory: str, *, several: bool = False) -> str:
 
     :param several: whether the stack is on several hosts
     """
-    if not (Path(state_directory) / RESTORING).exists():
+    if not (Path(state_directory) / RESTORING).exists() or (Path(state_directory) / RESTORING / PLACED).exists():
         return ""
-    return (
-        f"a restore into {state_directory} ended before everything was in place, so what is there is not whole: "
-        f"remove it {removed_by(several)}, and restore the backup again"
-    )
+    said = f"a restore into {state_directory} ended before everything was in place, so what is there is not whole: "
+    if several:
+        return f"{said}run ./sse restore again, which removes that before it begins"
+    return f"{said}remove it {removed_by(several)}, and restore the backup again"
 
 
 def restore(
@@ -366,6 +371,10 @@ def restore(
     refuse_misfit(manifest, stack, state_directory, share=share)
     state = Path(state_directory)
     fresh = state / RESTORING
+    if half_restored(state_directory):  # of several hosts: one host was refused
+        for name in ("data", "releases", "secrets"):
+            shutil.rmtree(state / name, ignore_errors=True)
+        (state / "history.jsonl").unlink(missing_ok=True)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)
     try:
@@ -391,6 +400,14 @@ def restore(
     permissions.ensure(str(state))
     if share == WHOLE:
         placed_everywhere(state_directory)
+
+
+def placed_here(state_directory: str) -> None:
+    """Say that everything is in its place on all of several hosts, before any of them forgets that it was restored.
+
+    Where that is interrupted, each host has all of its data, and none says that they are not whole.
+    """
+    write_file(Path(state_directory) / RESTORING / PLACED, "", durable=True)
 
 
 def placed_everywhere(state_directory: str) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -563,7 +564,19 @@ def test_a_backup_of_one_host_comes_to_several_each_with_what_it_is_to_run(state
         backup.refuse_misfit(manifest, "demo", str(tmp_path / host), 1, of_it)
         backup.restore(archive, manifest, secrets, "demo", str(tmp_path / host), of_it)
         # Until all hosts have what comes to them, none counts as restored.
-        assert "delete its state directory on each host" in backup.half_restored(str(tmp_path / host), several=True)
+        assert "run ./sse restore again" in backup.half_restored(str(tmp_path / host), several=True)
+        # A run that was killed here is repeated: what it brought goes first.
+        (tmp_path / host / "data/demo-log/log").mkdir(parents=True, exist_ok=True)
+        (tmp_path / host / "data/demo-log/log/of-before").touch()
+        backup.refuse_misfit(manifest, "demo", str(tmp_path / host), 1, of_it)
+        backup.restore(archive, manifest, secrets, "demo", str(tmp_path / host), of_it)
+        assert not (tmp_path / host / "data/demo-log/log/of-before").exists()
+        backup.placed_here(str(tmp_path / host))
+        assert backup.half_restored(str(tmp_path / host), several=True) == ""
+        with pytest.raises(BackupError, match="is here already") if comes(manifest, "demo", of_it) else nullcontext():
+            backup.refuse_misfit(manifest, "demo", str(tmp_path / host), 1, of_it)
+        backup.forget_archive(str(tmp_path / host))
+        assert not (tmp_path / host / "restoring").exists()
         backup.placed_everywhere(str(tmp_path / host))
         assert backup.half_restored(str(tmp_path / host)) == ""
     found = {host: sorted(content(tmp_path / host)) for host in "abcd"}
@@ -590,6 +603,6 @@ def test_each_host_needs_room_for_what_comes_to_it_alone(
 def test_a_host_that_has_something_of_the_stack_gets_nothing(state: Path, tmp_path: Path) -> None:
     archive, manifest, secrets = opened(packed(state, tmp_path / "packed"))
     (tmp_path / "c/data/sse-metrics").mkdir(parents=True)
-    with pytest.raises(BackupError, match=r"is here already .* delete its state directory on each host"):
+    with pytest.raises(BackupError, match=r"is here already .*destroy -e stack_delete_data=true and"):
         backup.restore(archive, manifest, secrets, "sse", str(tmp_path / "c"), share("c"))
     assert content(tmp_path / "c") == {}
