@@ -27,6 +27,7 @@ class ActionModule(ControllerAction):
             "seen": {name: one["resize_seen"]["seen"] for name, one in hosts.items()},
             "tasks": hosts[first]["resize_tasks"]["tasks"],
             "of": hosts[first]["resize_tasks"]["of"],
+            "complete": hosts[first]["resize_tasks"]["complete"],
             "nodes": by_host(manager, nodes),
         }
         wanted: swarm_resize.Resize = arguments["resize"]
@@ -34,4 +35,5 @@ class ActionModule(ControllerAction):
         if found := swarm_resize.problems(wanted, chosen, shown):
             what = "The number of those that keep copies does not change; nothing was changed"
             raise AnsibleActionFail("\n- ".join([f"{what}.", *found]))
-        return {"ansible_facts": {"cluster_way": chosen}}  # for every host of the play
+        told = swarm_resize.told(wanted, chosen, shown)
+        return {"ansible_facts": {"cluster_way": chosen, "cluster_way_told": told}}  # for every host of the play

@@ -27,6 +27,12 @@ options:
     type: list
     elements: str
     default: []
+  complete:
+    description: >-
+      With V(stopped), one of them that has everything that the others have. It says so until it is started, so that a
+      later run knows it although none of them runs.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -41,6 +47,11 @@ tasks:
   description: For each service that is there, how many tasks should run, and how many do.
   returned: O(state=looked)
   type: dict
+complete:
+  description: The services that stand still and have everything that others have which keep copies with them.
+  returned: O(state=looked)
+  type: list
+  elements: str
 of:
   description: For each service that is there, its stack and the role that declared it; empty for those of others.
   returned: O(state=looked)
@@ -54,7 +65,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import COMPLETE_LABEL, ObservedService
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SWARM_LABEL
 
 SECONDS = 240.0  # that one of them may take; a task that is stopped may take a minute to end
@@ -66,6 +77,7 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": ["looked", "started", "stopped"], "default": "looked"},
             "services": {"type": "list", "elements": "str", "default": []},
+            "complete": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -75,14 +87,16 @@ def main() -> None:
         present = {one.name: one for one in api.services()}
         if options["state"] == "looked":
             tasks = {one.name: (one.wanted, sum(one.running.values())) for one in present.values()}
-            module.exit_json(changed=False, tasks=tasks, of={one.name: whose(one) for one in present.values()})
+            of = {one.name: whose(one) for one in present.values()}
+            complete = [one.name for one in present.values() if one.stands_complete]
+            module.exit_json(changed=False, tasks=tasks, of=of, complete=complete)
         there = [present[name] for name in options["services"] if name in present]
         wanted = int(options["state"] == "started")
         for one in there:
             differs = one.wanted != wanted
             changed = changed or differs
             if differs and not module.check_mode:
-                api.change(one.id, with_tasks(one, wanted))
+                api.change(one.id, with_tasks(one, wanted, complete=not wanted and one.name == options["complete"]))
             if wanted == 0 and not module.check_mode:
                 wait(api, one.name, wanted)
         for one in there if wanted and not module.check_mode else []:
@@ -102,9 +116,14 @@ def whose(one: ObservedService) -> tuple[str, str]:
     return labels.get(SWARM_LABEL, ""), labels.get(f"{LABEL}service", "")
 
 
-def with_tasks(one: ObservedService, count: int) -> dict[str, object]:
-    """Return what a service was asked for, with another number of tasks."""
+def with_tasks(one: ObservedService, count: int, *, complete: bool = False) -> dict[str, object]:
+    """Return what a service was asked for, with another number of tasks.
+
+    :param complete: whether it has everything while it stands still
+    """
     request = copy.deepcopy(one.request)
+    labels = {key: value for key, value in one.labels.items() if key != COMPLETE_LABEL}
+    request["Labels"] = labels | ({COMPLETE_LABEL: "true"} if complete else {})
     request["Mode"] = {"Replicated": {"Replicas": count}}
     return request
 

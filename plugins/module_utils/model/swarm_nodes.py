@@ -129,6 +129,19 @@ def left_behind(asked: Draining) -> list[str]:
     return sorted(label.removeprefix(HOLDS_LABEL) for label in labels if label.startswith(HOLDS_LABEL))
 
 
+def _first_has_all(name: str, asked: Draining) -> bool:
+    """Tell whether a step to several ended before any but the first had copies: nothing is lost with another one then.
+
+    None is copied before all of them run, so not while there is one that was never made.
+    """
+    those = {name, *swarm_copies.others_of(name, asked.services)}
+    first, *others = [one for one in asked.services if one.name in those]
+    made = asked.observed.get(first.name)
+    if made is None or name == first.name:
+        return False
+    return made.stands_complete or any(one.name not in asked.observed for one in others)
+
+
 def _held_problems(asked: Draining) -> Iterator[str]:
     """Say which data on the host are nowhere else, or would have no other host."""
     alone: list[str] = []
@@ -137,7 +150,11 @@ def _held_problems(asked: Draining) -> Iterator[str]:
         if not others:
             alone.append(name)
             continue
-        for lacks in swarm_copies.lacking(name, asked.services, asked.observed, asked.behind):
+        if _first_has_all(name, asked):
+            missing: list[str] = []
+        else:
+            missing = list(swarm_copies.lacking(name, asked.services, asked.observed, asked.behind))
+        for lacks in missing:
             yield f"{asked.host} has a copy of the data of {name}, and of the other copies {lacks}: expected all."
         taken = {asked.host, *(asked.held[other] for other in others if other in asked.held)}
         if not set(asked.groups.get("data", ())) - taken:

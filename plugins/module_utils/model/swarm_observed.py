@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
 
+# Of a service that a run has stopped, and that has everything that others have which keep copies with it.
+COMPLETE_LABEL = f"{LABEL}complete"
+
 
 class NodeFact(TypedDict):
     """One node, as a manager sees it."""
@@ -67,6 +70,11 @@ class ObservedService(NamedTuple):
     def label(self, key: str) -> str:
         """Return one of our labels, or an empty string."""
         return self.labels.get(LABEL + key, "")
+
+    @property
+    def stands_complete(self) -> bool:
+        """Whether a run has stopped it, and it has everything that others have which keep copies with it."""
+        return COMPLETE_LABEL in self.labels and self.wanted == 0
 
     def belongs(self, stack: str, project: str) -> bool:
         """Tell whether the service is ours."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.plan import Action, ForeignContainerError
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import COMPLETE_LABEL
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import NODE_IS, Home
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def _action(service: SwarmService, running: ObservedService, networks: Mapping[s
         reasons = [f"{reason} (changed by hand)" for reason in reasons]
     elif not reasons:
         reasons = ["its labels do not match its release"]
+    if COMPLETE_LABEL in running.labels:
+        reasons.append("it stands still for a step that ended too soon")
     if held:
         reasons.append("no other host may run it: an earlier run ended too soon")
     moves = bool(home and running.running and home.node not in running.running)

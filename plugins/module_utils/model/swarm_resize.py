@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_placement import works
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import NodeFact
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Release
 
 SPARE = 1.25  # of the disk that copies need, for what comes meanwhile
 GIB = 2**30
+STANDS = "for one to three minutes as measured on slow hosts"  # docs/cluster.md
 LARGEST = GIB // 4  # of what others need to decide as well, which goes through the memory of whoever deploys
 
 
@@ -52,6 +53,7 @@ class Way(TypedDict):
     host: str  # that has the data of the first
     holders: dict[str, str]  # the host of each of the others
     members: list[str]  # all services, those before and those after, the first one first
+    alone: bool  # the first one has everything and stands still, as where an earlier run ended in between
 
 
 class Shown(TypedDict):
@@ -60,6 +62,7 @@ class Shown(TypedDict):
     seen: Mapping[str, Mapping[str, Seen]]  # by host, then by service
     tasks: Mapping[str, tuple[int, int]]  # of each service that is there, how many should run, and how many do
     of: Mapping[str, Sequence[str]]  # of each service that is there, its stack and the role that declared it
+    complete: Collection[str]  # the services that stand still and have everything
     nodes: Mapping[str, NodeFact]  # by the name of the host in the inventory
 
 
@@ -97,10 +100,52 @@ def way(wanted: Resize, shown: Shown) -> Way:
     found = shown["seen"].get(host, {}).get(first)
     before = [f"{wanted['stack']}-{name}" for name in found["members"]] if found else []
     members = list(dict.fromkeys([*wanted["members"], *before]))
-    nothing: Way = {"kind": "none", "first": first, "host": host, "holders": holders, "members": members}
+    nothing: Way = {
+        "kind": "none",
+        "first": first,
+        "host": host,
+        "holders": holders,
+        "members": members,
+        "alone": False,
+    }
     if not found or not found["cluster"] or found["decides"] == wanted["decides"]:
         return nothing  # a new stack, or a first one that gets its copies from the others, or nothing to change
-    return {**nothing, "kind": "shrink" if found["decides"] else "grow"}
+    kind = "shrink" if found["decides"] else "grow"
+    return {**nothing, "kind": kind, "alone": kind == "shrink" and first in shown["complete"]}
+
+
+def told(wanted: Resize, chosen: Way, shown: Shown) -> list[str]:
+    """Return what a run does about it, and what publishers notice, one sentence each."""
+    first = chosen["first"]
+    own = shown["seen"].get(chosen["host"], {}).get(first)
+    much = f"{own['bytes'] / GIB:.1f} GiB" if own else "everything"
+    if chosen["kind"] == "grow":
+        there = ", ".join(f"{name} on {host}" for name, host in chosen["holders"].items())
+        said = (
+            f"from 1 to {len(wanted['members'])} that keep copies: it stops, {there} get what they need to decide with "
+            f"it, and all of them start. Whoever writes waits meanwhile, {STANDS}. Then {much} are copied to each, and "
+            "writing goes on."
+        )
+        return [f"~ {first}: {said}"]
+    if chosen["kind"] == "shrink":
+        go = ", ".join(name for name in chosen["members"] if name not in wanted["members"])
+        said = (
+            f"from {len(chosen['members'])} that keep copies to {len(wanted['members'])}: all is brought to it on "
+            f"{chosen['host']}, then {go} end, and it starts alone. Whoever writes waits meanwhile, {STANDS}. The data "
+            "of those that end stay on their hosts."
+        )
+        return [f"~ {first}: {said}"]
+    have = [name for each in shown["seen"].values() for name, one in each.items() if one["cluster"]]
+    moved = [
+        (name, host)
+        for host, each in shown["seen"].items()
+        for name, one in each.items()
+        if have and not one["cluster"] and name in shown["tasks"]
+    ]
+    said = (
+        f"so it copies all from {', '.join(have)}. It is written on meanwhile, with one copy less until it is in sync"
+    )
+    return [f"~ {name}: has no data on {host}, {said}." for name, host in moved]
 
 
 def problems(wanted: Resize, chosen: Way, shown: Shown) -> list[str]:
@@ -176,6 +221,8 @@ def _growing(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
 
 
 def _shrinking(chosen: Way, shown: Shown) -> Iterator[str]:
+    if chosen["alone"]:
+        return
     for name in chosen["members"]:
         should, do = shown["tasks"].get(name, (1, 0))
         if should and not do:

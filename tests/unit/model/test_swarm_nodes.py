@@ -37,6 +37,7 @@ def runs(name: str, count: int = 1) -> ObservedService:
     return ObservedService(name, name, {}, {}, 1, {"n": count} if count else {}, [], "", "")
 
 
+STANDS = runs("k1", 0)._replace(wanted=0, labels={"sse.platform.complete": "true"})
 SERVICES = [service("redis"), service("k1", "k"), service("k2", "k"), service("k3", "k")]
 IN_SYNC = {"k1": "", "k2": "", "k3": ""}
 HELD = {"redis": "c", "k1": "a", "k2": "b", "k3": "c"}
@@ -149,6 +150,10 @@ def test_a_host_leaves_only_where_nothing_of_it_is_needed(
             ["and of the other copies k2 lacks something: it is late"],
         ),
         (asked("d", "k1"), ["and of the other copies k1 does not run"]),
+        # A step to three ended when they had begun to decide: the first one has everything.
+        (asked("d", "k1", "k2", observed={"k1": STANDS, "k2": runs("k2", 0)}), []),
+        (asked("d", "k1", observed={"k1": runs("k1")}, behind={"k1": "it does not answer"}), []),  # k2 was never made
+        (asked("d", observed={"k1": runs("k1")._replace(wanted=0), "k2": runs("k2"), "k3": runs("k3")}), ["k1 does"]),
     ],
 )
 @pytest.mark.parametrize("state", [DRAINED, DOWN])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -38,7 +39,8 @@ def node(**changes: Any) -> Any:
 def shown(first: Any, second: Any = EMPTY, third: Any = EMPTY, **changes: Any) -> Any:
     seen = {"a": {"s-k": first}, "b": {"s-k-2": second}, "c": {"s-k-3": third}}
     of = {**dict.fromkeys(NAMES, ("s", "k")), "s-two-k": ("s-two", "k"), "s-x": ("s", "x"), "other": ("", "")}
-    return {"seen": seen, "tasks": {"s-k": (1, 1)}, "of": of, "nodes": {host: node() for host in "abc"}, **changes}
+    nodes = {host: node() for host in "abc"}
+    return {"seen": seen, "tasks": {"s-k": (1, 1)}, "of": of, "complete": [], "nodes": nodes, **changes}
 
 
 ALONE = {"a": {"s-k": data(THREE)}, "b": {}, "c": {}}
@@ -71,6 +73,8 @@ RUN = dict.fromkeys(NAMES, (1, 1))
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={**RUN, "s-k-2": (0, 0)}), "shrink", []),  # a run was killed
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={**RUN, "s-k-2": (1, 0)}), "shrink", ["s-k-2 does not run, and"]),
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={"s-k": (1, 1)}), "shrink", ["s-k-2 does not", "s-k-3 does not"]),
+        # A run ended when others had begun to decide, or after everything was brought to the first one.
+        (TO_ONE, shown(data(THREE), seen=ALONE, tasks={"s-k": (0, 0)}, complete=["s-k"]), "shrink", []),
         # The host of the first one was replaced, and the others would end.
         (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}), "none", ["a: s-k has no data here, and s-k-2, s-k-3 may"]),
         (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}, of={"s-two-k": ["s-two", "k"]}), "none", []),
@@ -89,6 +93,10 @@ def test_the_number_changes_only_where_nothing_is_lost(wanted: Any, found: Any, 
 def test_the_way_names_those_before_and_those_after_the_first_one_first() -> None:
     back = swarm_resize.way(TO_ONE, shown(data(THREE), seen=ALONE))
     assert (back["members"], back["host"], back["holders"]) == (NAMES, "a", {})
+    assert not back["alone"]
+    ended = shown(data(THREE), seen=ALONE, tasks={"s-k": (0, 0)}, complete=["s-k"])
+    assert swarm_resize.way(TO_ONE, ended)["alone"]
+    assert not swarm_resize.way(TO_THREE, shown(data(), complete=["s-k"]))["alone"]
     there = swarm_resize.way(TO_THREE, shown(data()))
     assert (there["members"], there["host"], there["holders"]) == (NAMES, "a", {"s-k-2": "b", "s-k-3": "c"})
 
@@ -106,3 +114,21 @@ def test_a_release_with_another_number_does_not_come_back(count: int, said: int)
     found = list(swarm_resize.unlike({"k": {"resize": asked}}, [release]))
     assert len(found) == said
     assert all("That release has s-k, and the settings have s-k, s-k-2, s-k-3: set the number" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "said"),
+    [
+        (TO_THREE, shown(data()), ["from 1 to 3 that keep copies: it stops, s-k-2 on b, s-k-3 on c get .* 1.0 GiB"]),
+        (TO_ONE, shown(data(THREE), seen=ALONE, tasks=RUN), ["from 3 .* to 1: .* to it on a, then s-k-2, s-k-3 end"]),
+        (TO_THREE, shown(data(THREE), data(THREE), data(THREE), tasks=RUN), []),
+        (TO_THREE, shown(data(THREE), data(THREE), tasks=RUN), ["s-k-3: has no data on c, so it copies all"]),
+        (TO_THREE, shown(EMPTY, data(THREE), data(THREE), tasks=RUN), ["s-k: has no data on a, so it copies all"]),
+        (TO_THREE, shown(EMPTY), []),  # a new stack
+        (TO_ONE, shown(data(), seen={"a": {"s-k": data()}}), []),
+    ],
+)  # fmt: skip
+def test_a_plan_tells_what_is_done_and_what_writers_notice(wanted: Any, found: Any, said: list[str]) -> None:
+    told = swarm_resize.told(wanted, swarm_resize.way(wanted, found), found)
+    assert len(told) == len(said), told
+    assert all(re.search(part, one) for part, one in zip(said, told, strict=True)), told

@@ -27,3 +27,14 @@ def test_a_service_stands_still_when_its_last_task_has_ended(monkeypatch: pytest
     api: Any = SimpleNamespace(services=lambda: [shown.pop(0)])
     swarm_tasks.wait(api, "sse-k", 0)
     assert not shown
+
+
+def test_what_stands_still_with_everything_is_labelled_so_until_it_is_started() -> None:
+    label = "sse.platform.complete"
+    stopped = swarm_tasks.with_tasks(service()._replace(labels={"a": "b"}), 0, complete=True)
+    assert (stopped["Labels"], stopped["Mode"]) == ({"a": "b", label: "true"}, {"Replicated": {"Replicas": 0}})
+    still = service()._replace(labels={"a": "b", label: "true"}, wanted=0)
+    assert still.stands_complete
+    assert not still._replace(wanted=1).stands_complete
+    assert not service()._replace(wanted=0).stands_complete
+    assert swarm_tasks.with_tasks(still, 1)["Labels"] == {"a": "b"}
