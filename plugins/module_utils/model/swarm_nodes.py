@@ -151,10 +151,8 @@ def _held_problems(asked: Draining) -> Iterator[str]:
             alone.append(name)
             continue
         if _first_has_all(name, asked):
-            missing: list[str] = []
-        else:
-            missing = list(swarm_copies.lacking(name, asked.services, asked.observed, asked.behind))
-        for lacks in missing:
+            continue
+        for lacks in swarm_copies.lacking(name, asked.services, asked.observed, asked.behind):
             yield f"{asked.host} has a copy of the data of {name}, and of the other copies {lacks}: expected all."
         taken = {asked.host, *(asked.held[other] for other in others if other in asked.held)}
         if not set(asked.groups.get("data", ())) - taken:

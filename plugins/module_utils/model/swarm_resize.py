@@ -129,6 +129,8 @@ def told(wanted: Resize, chosen: Way, shown: Shown) -> list[str]:
         return [f"~ {first}: {said}"]
     if chosen["kind"] == "shrink":
         go = ", ".join(name for name in chosen["members"] if name not in wanted["members"])
+        if chosen["alone"]:
+            return [f"~ {first}: has everything, because a step ended too soon: it starts alone, and {go} end."]
         said = (
             f"from {len(chosen['members'])} that keep copies to {len(wanted['members'])}: all is brought to it on "
             f"{chosen['host']}, then {go} end, and it starts alone. Whoever writes waits meanwhile, {STANDS}. The data "

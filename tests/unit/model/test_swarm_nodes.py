@@ -163,3 +163,10 @@ def test_a_host_with_a_copy_leaves_where_the_others_have_all_and_one_more_host_c
     found = removal_problems(asked._replace(groups=WIDER, nodes=nodes(d={**COPY, **state})), [])
     assert len(found) == len(said), found
     assert all(part in sentence for part, sentence in zip(said, found, strict=True)), found
+
+
+def test_a_host_that_is_lost_while_only_the_first_one_has_copies_leaves_without_another_host() -> None:
+    three: Any = {"nodes": nodes(d={**COPY, **DOWN}), "groups": {**GROUPS, "data": ["a", "b", "d"]}}
+    assert removal_problems(asked("d", observed={"k1": STANDS}, **three), []) == []
+    [said] = removal_problems(asked("d", **three), [])
+    assert "expected one more host there" in said

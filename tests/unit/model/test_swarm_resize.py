@@ -124,6 +124,7 @@ def test_a_release_with_another_number_does_not_come_back(count: int, said: int)
         (TO_THREE, shown(data(THREE), data(THREE), data(THREE), tasks=RUN), []),
         (TO_THREE, shown(data(THREE), data(THREE), tasks=RUN), ["s-k-3: has no data on c, so it copies all"]),
         (TO_THREE, shown(EMPTY, data(THREE), data(THREE), tasks=RUN), ["s-k: has no data on a, so it copies all"]),
+        (TO_ONE, shown(data(THREE), seen=ALONE, complete=["s-k"]), ["s-k: has everything, because a step ended too"]),
         (TO_THREE, shown(EMPTY), []),  # a new stack
         (TO_ONE, shown(data(), seen={"a": {"s-k": data()}}), []),
     ],
