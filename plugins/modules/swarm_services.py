@@ -34,7 +34,7 @@ options:
       V(drained) moves what may move from O(host) to other hosts, one after the other, and ends the rest there.
       V(left) has the Swarm forget O(host), which has left it.
     type: str
-    choices: [prepared, compared, present, verified, told, looked, judged, absent, forgotten, drained, left]
+    choices: [prepared, compared, verified, told, looked, judged, present, absent, forgotten, drained, left]
     default: present
   releases:
     description: One release for each project, as M(sse.platform.cluster) returns them.

@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   state_directory:
-    description: Where the host keeps everything of the stack. With it, what is paused is told, too, and what runs elsewhere.
+    description: Where the host keeps everything of the stack. With it, what is paused or elsewhere is told, too.
     type: path
     default: ""
   watch:

@@ -84,7 +84,7 @@ def main() -> None:
     options, api = module.params, SwarmApi()
     changed = False
     try:
-        present = {one.name: one for one in api.services()}
+        present = {one.name: one for one in services(api, may_lack=module.check_mode)}
         if options["state"] == "looked":
             tasks = {one.name: (one.wanted, sum(one.running.values())) for one in present.values()}
             of = {one.name: whose(one) for one in present.values()}
@@ -108,6 +108,19 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"No Docker Engine answers: {error}")
     module.exit_json(changed=changed)
+
+
+def services(api: SwarmApi, *, may_lack: bool) -> list[ObservedService]:
+    """Return what there is.
+
+    :param may_lack: whether there may be no engine or no Swarm yet, because a preview comes before them
+    """
+    try:
+        return api.services()
+    except (OSError, RefusedError):
+        if not may_lack:
+            raise
+        return []
 
 
 def whose(one: ObservedService) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
 from ansible_collections.sse.platform.plugins.modules import swarm_tasks
 
@@ -38,3 +39,14 @@ def test_what_stands_still_with_everything_is_labelled_so_until_it_is_started() 
     assert not still._replace(wanted=1).stands_complete
     assert not service()._replace(wanted=0).stands_complete
     assert swarm_tasks.with_tasks(still, 1)["Labels"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("error", [OSError("no engine"), RefusedError("/services", 503, b"no swarm manager")])
+def test_a_preview_may_come_before_there_is_a_swarm(error: Exception) -> None:
+    def nobody() -> Any:
+        raise error
+
+    api: Any = SimpleNamespace(services=nobody)
+    assert swarm_tasks.services(api, may_lack=True) == []
+    with pytest.raises(type(error)):
+        swarm_tasks.services(api, may_lack=False)
