@@ -98,6 +98,10 @@ options:
     description: What watches the first replica of each service that is replaced, as M(sse.platform.stack) takes it.
     type: dict
     default: {}
+  connections:
+    description: For V(verified), how many declared connections between containers were possible.
+    type: int
+    default: 0
   meta:
     description: Who asked for the run, and what for, as M(sse.platform.stack) takes it.
     type: dict
@@ -220,6 +224,7 @@ def main() -> None:
             "known": {"type": "list", "elements": "dict", "default": []},
             "answers": {"type": "int", "default": 0},
             "canary": {"type": "dict", "default": {}},
+            "connections": {"type": "int", "default": 0},
             "meta": {"type": "dict", "default": {}},
             "wait": {"type": "int", "default": 0},
             "progress": {"type": "path", "default": ""},
@@ -275,8 +280,9 @@ def main() -> None:
             found, count = verified(rollout)
             found = [*map(finding_of, options["known"]), *found]
             elsewhere = f", {options['answers']} answers from elsewhere" if options["answers"] else ""
-            fine = f"No findings: every service runs, every port is as declared{elsewhere}, and {count} deliveries of "
-            fine += "events."
+            between = f", {options['connections']} connections between containers" if options["connections"] else ""
+            fine = f"No findings: every service runs, every port is as declared{between}{elsewhere}, and {count} "
+            fine += "deliveries of events."
             said = report_of(found) if found else fine
             end = module.fail_json if found else module.exit_json
             end(changed=False, msg=said, findings=[one._asdict() for one in found])

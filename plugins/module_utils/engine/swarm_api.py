@@ -250,6 +250,13 @@ class SwarmApi(NamedTuple):
         there = {task["ServiceID"] for task in tasks if task.get("NodeID") == node and not _has_ended(task)}
         return sorted(one["Spec"]["Name"] for one in services if one["ID"] in there)
 
+    def wanted_tasks(self) -> set[str]:
+        """Return the ids of the tasks that run and are to go on. Only a manager knows them."""
+        tasks: list[Task] = json.loads(self._ask("GET", "/tasks"))
+        return {
+            one["ID"] for one in tasks if one["DesiredState"] == "running" and one["Status"].get("State") == "running"
+        }
+
     def objects_in_use(self) -> set[str]:
         """Return the names of the configs and secrets that a service has, or had before its last update."""
         services: list[Service] = json.loads(self._ask("GET", "/services"))

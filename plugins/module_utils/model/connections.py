@@ -11,9 +11,12 @@ import graphlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Declaration, Network, Release, Spec
+
+
+ON = " on "  # between a container and its host
 
 
 class Edge(NamedTuple):
@@ -78,6 +81,40 @@ def reachability(releases: Iterable[Release]) -> list[Edge]:
         for port in other["listens"]
         if source != target
     ]
+
+
+def over_hosts(releases: Iterable[Release], hosts: Mapping[str, Sequence[str]]) -> list[Edge]:
+    """Return the matrix of a cluster, where each container is called by its host, too, and one may run on several.
+
+    :param hosts: where each container runs; one that runs nowhere has its name alone
+    """
+    releases = list(releases)
+    places = {name: [on_host(name, one) for one in hosts.get(name, ())] for name in containers_of(releases)}
+    found = [
+        edge._replace(source=source, target=target)
+        for edge in reachability(releases)
+        for source in places[edge.source] or [edge.source]
+        for target in places[edge.target] or [edge.target]
+    ]
+    same = [
+        Edge(source, target, port, one["container"], "")
+        for name, one in containers_of(releases).items()
+        for source in places[name]
+        for target in places[name]
+        for port in one["listens"]
+        if source != target
+    ]
+    return [*found, *same]
+
+
+def on_host(name: str, host: str) -> str:
+    """Call a container of a cluster by its host, too."""
+    return f"{name}{ON}{host}"
+
+
+def without_host(called: str) -> str:
+    """Return the name of a container alone."""
+    return called.partition(ON)[0]
 
 
 def problems(releases: Iterable[Release], *, alone: bool = False) -> list[str]:

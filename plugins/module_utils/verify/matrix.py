@@ -21,7 +21,7 @@ from ansible_collections.sse.platform.plugins.module_utils.host.gauges import ga
 from ansible_collections.sse.platform.plugins.module_utils.model import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from ansible_collections.sse.platform.plugins.module_utils.host.served_certificate import ServedCertificate
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Answer: TypeAlias = "list[str] | OSError | None"  # the addresses of a name, or why it has none
 Attempts = dict[tcp.Target, tcp.Attempt]
 LIVE = "matrix.json"  # in the live directory
+REACH = "reach.prom"  # for the node exporter
 Verdict = Literal["reached", "refused", "open", "broken", "leak", "unmeasured"]
 HIDDEN_SECONDS = 1.0  # until a name counts as hidden; the engine answers for a name that it knows within 10 ms
 MARKS: dict[Verdict, str] = {
@@ -43,6 +44,8 @@ MEANINGS: dict[Verdict, str] = {
     "leak": "undeclared and open, against network_layout segmented",
     "unmeasured": "not tested, because one of the two does not run",
 }
+# Where something is enforced, only the ports of containers on a shared overlay are open undeclared.
+SHARED = "undeclared and open, because both are on one overlay, which closes no port between its containers"
 
 
 class Cell(NamedTuple):
@@ -67,18 +70,26 @@ class Place(NamedTuple):
     pid: int  # a process in the namespace
     addresses: dict[str, str]  # by network
     addresses6: Mapping[str, str] = MappingProxyType({})  # its IPv6 addresses, by network
+    others: Sequence[str] = ()  # its addresses on networks that are no way to it, as the bridge of a Swarm's host
+    namesakes: Collection[str] | None = ()  # addresses of others that share its name; None where not all are known
 
     @property
     def every(self) -> list[str]:
         """All its addresses."""
-        return [*self.addresses.values(), *self.addresses6.values()]
+        return [*self.addresses.values(), *self.addresses6.values(), *self.others]
+
+    def led(self, answer: list[str]) -> str:
+        """Return the address by which an answer for its name leads to it; the first one where none does."""
+        return next((one for one in answer if one in self.every), answer[0])
 
     def shared6(self, other: Place) -> list[str]:
         """The IPv6 addresses of another container on the networks that both are on."""
         return [address for name, address in other.addresses6.items() if name in self.addresses6]
 
 
-def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enforced: bool) -> list[Cell]:
+def measure(
+    source: Place, edges: list[Edge], places: dict[str, Place], *, enforced: bool, ports: bool = True
+) -> list[Cell]:
     """Try all edges of one source, side by side.
 
     A declared edge is tried by its name, which gives an IPv4 address, and at each IPv6 address on a shared network. Any
@@ -86,6 +97,7 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
 
     :param places: the containers that run
     :param enforced: undeclared edges must be closed, and undeclared names hidden from who shares no network with them
+    :param ports: undeclared ones have to be closed between containers that share a network, too
     """
     there = [edge for edge in edges if edge.target in places]
     if not there:
@@ -102,7 +114,11 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
         answers |= namespace.ask_all(hidden - asked, attempts=1, seconds=HIDDEN_SECONDS)
         answers |= {name: [address] for name, address in pinned.items() if address}
         targets = {(address, edge.port) for edge in there for address in places[edge.target].every}
-        needed = {(found[0], edge.port) for edge in declared if isinstance(found := answers[edge.name], list)}
+        needed = {
+            (places[edge.target].led(found), edge.port)
+            for edge in declared
+            if isinstance(found := answers[edge.name], list)
+        }
         needed |= {(address, edge.port) for edge in declared for address in source.shared6(places[edge.target])}
         return answers, tcp.connect_patiently(targets | needed, needed)
 
@@ -114,7 +130,8 @@ def measure(source: Place, edges: list[Edge], places: dict[str, Place], *, enfor
         answer, target = answers.get(edge.name), places[edge.target]
         if edge.declared:
             return judge_declared(edge, source, target, answer, attempts)
-        return judge_undeclared(edge, target, answer if edge.name in hidden else None, attempts, enforced=enforced)
+        closed = enforced and (ports or edge.target in apart)
+        return judge_undeclared(edge, target, answer if edge.name in hidden else None, attempts, enforced=closed)
 
     return [cell(edge) for edge in edges]
 
@@ -123,11 +140,13 @@ def judge_declared(edge: Edge, source: Place, target: Place, answer: Answer, att
     """Judge a declared edge: its name leads to the target, which is open there and at each shared IPv6 address."""
     if not isinstance(answer, list):
         return Cell(edge, "broken", got=str(answer), unresolved=True)
-    if answer[0] not in target.every:
+    led = target.led(answer)
+    strange = target.namesakes is not None and answer[0] not in {*target.every, *target.namesakes}
+    if led not in target.every or strange:
         got = f"{', '.join(answer)}, but {edge.target} is {', '.join(target.every) or 'not there'}"
         return Cell(edge, "broken", answer[0], got, unresolved=True)
-    ways = [answer[0], *source.shared6(target)]
-    address = next((one for one in ways if attempts[one, edge.port].error), answer[0])
+    ways = [led, *source.shared6(target)]
+    address = next((one for one in ways if attempts[one, edge.port].error), led)
     tried = attempts[address, edge.port]
     return Cell(edge, "broken" if tried.error else "reached", address, tried.error, seconds=tried.seconds)
 
@@ -159,15 +178,21 @@ def totals(cells: list[Cell]) -> dict[str, int]:
     }
 
 
-def note(cells: list[Cell]) -> str:
+def meanings(*, enforced: bool) -> dict[Verdict, str]:
+    """Say what each verdict means; what is open where something is enforced shares an overlay."""
+    return {**MEANINGS, "open": SHARED} if enforced else MEANINGS
+
+
+def note(cells: list[Cell], *, enforced: bool = False) -> str:
     """Say in one line how many connections were tested, and with which results."""
-    found = counts(cells)
+    found, meant = counts(cells), meanings(enforced=enforced)
     tested = len(cells) - found.get("unmeasured", 0)
-    return f"{tested} of {len(cells)} connections tested: {', '.join(f'{found[one]} {MEANINGS[one]}' for one in found)}"
+    return f"{tested} of {len(cells)} connections tested: {', '.join(f'{found[one]} {meant[one]}' for one in found)}"
 
 
-def grid(cells: list[Cell]) -> list[str]:
+def grid(cells: list[Cell], *, enforced: bool = False) -> list[str]:
     """Draw the matrix with a row for each container and a column for each port, and explain the marks."""
+    meant = meanings(enforced=enforced)
     sources = list(dict.fromkeys(cell.edge.source for cell in cells))
     columns = list(dict.fromkeys((cell.edge.target, cell.edge.port) for cell in cells))
     columns.sort(key=lambda column: (sources.index(column[0]) if column[0] in sources else len(sources), column[1]))
@@ -179,7 +204,7 @@ def grid(cells: list[Cell]) -> list[str]:
         for source in sources
     ]
     lines += [f"{number:3} {target}:{port}" for number, (target, port) in enumerate(columns, 1)]
-    return lines + [f"  {MARKS[verdict]} {MEANINGS[verdict]} ({count})" for verdict, count in counts(cells).items()]
+    return lines + [f"  {MARKS[verdict]} {meant[verdict]} ({count})" for verdict, count in counts(cells).items()]
 
 
 def record(cells: list[Cell], *, enforced: bool, when: dt.datetime) -> dict[str, object]:
@@ -210,7 +235,7 @@ def live(cells: list[Cell], *, enforced: bool, when: dt.datetime) -> dict[str, o
     return {
         "enforced": enforced,
         "counts": counts(cells),
-        "meanings": MEANINGS,
+        "meanings": meanings(enforced=enforced),
         "edges": [
             {
                 "source": cell.edge.source,
@@ -252,13 +277,20 @@ def metrics(cells: list[Cell], when: dt.datetime) -> str:
 def keep(state_directory: Path, cells: list[Cell], certificates: list[ServedCertificate], *, enforced: bool) -> None:
     """Write ``matrix/matrix.json``, ``matrix/*.prom`` for the node exporter, and the matrix of the live directory."""
     now = dt.datetime.now(dt.timezone.utc)
-    files = {
-        "matrix.json": json.dumps(record(cells, enforced=enforced, when=now), indent=1) + "\n",
-        "reach.prom": metrics(cells, now),
-        "certificates.prom": served_certificate.metrics(certificates),
-    }
+    write(
+        state_directory,
+        {
+            "matrix.json": json.dumps(record(cells, enforced=enforced, when=now), indent=1) + "\n",
+            REACH: metrics(cells, now),
+            "certificates.prom": served_certificate.metrics(certificates),
+        },
+    )
+    live_files.write(state_directory, LIVE, live(cells, enforced=enforced, when=now), now)
+
+
+def write(state_directory: Path, files: dict[str, str]) -> None:
+    """Write files where the node exporter looks."""
     state_modes.make(state_directory / state_modes.MATRIX)
     write_directory(
         state_directory / state_modes.MATRIX, files, mode=0o444, owner=(0, 0), enter=state_modes.MATRIX_MODE
     )
-    live_files.write(state_directory, LIVE, live(cells, enforced=enforced, when=now), now)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.verify.running import Running, Subject
 
 
+CLOSED = "# This puts the firewall rules back."
+
+
 def check(running: Running, subject: Subject, _asked: None) -> Checked:
     """Try every port of every other container from the network namespace of one."""
     edges = [edge for edge in running.edges if edge.source == subject.name]
@@ -35,21 +38,24 @@ def check(running: Running, subject: Subject, _asked: None) -> Checked:
     return Checked(findings(cells, blocked), sum(cell.verdict == "reached" for cell in cells))
 
 
-def findings(cells: list[Cell], blocked: Callable[[Cell], Blocked | None] = nothing) -> list[Finding]:
+def findings(
+    cells: list[Cell], blocked: Callable[[Cell], Blocked | None] = nothing, closed: str = CLOSED
+) -> list[Finding]:
     """Name what is not as declared; one finding for each thing that was tried.
 
     :param blocked: tells which rule of a firewall is in the way of a connection
+    :param closed: says how `./sse up` closes what nothing declares
     """
-    return list(dict.fromkeys(finding(cell, blocked) for cell in cells if cell.verdict in {"broken", "leak"}))
+    return list(dict.fromkeys(finding(cell, blocked, closed) for cell in cells if cell.verdict in {"broken", "leak"}))
 
 
-def finding(cell: Cell, blocked: Callable[[Cell], Blocked | None]) -> Finding:
+def finding(cell: Cell, blocked: Callable[[Cell], Blocked | None], closed: str = CLOSED) -> Finding:
     """Describe one edge that is not as declared."""
     edge = cell.edge
     if cell.verdict == "leak":
         could = f"resolve {edge.name}" if cell.unresolved else f"connect to {edge.target}:{edge.port}"
         wrong = f"could {could}, which nothing declares"
-        return Finding("connection", edge.source, wrong, cell.got, ("# This puts the firewall rules back.", "./sse up"))
+        return Finding("connection", edge.source, wrong, cell.got, (closed, "./sse up"))
     if cell.unresolved:
         advice = f"# Is {edge.target} on a network of {edge.source}, and the only container called {edge.name}?"
         return Finding("connection", edge.source, f"could not resolve {edge.name}", cell.got, (advice, "./sse status"))
