@@ -23,7 +23,7 @@ def test_a_given_secret_reaches_the_hosts_as_it_was_given(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = {"source": "/state/files/sse-app-1/live-0", "files": {"keys.json": "a given secret"}}
-    rollout = SimpleNamespace(files=lambda: ({"a": [directory]}, {"a": {}}))
+    rollout = SimpleNamespace(files=lambda: ({"a": [directory]}, {"a": {}}), moves=lambda: False)
     monkeypatch.setattr(swarm_services, "rollout_of", lambda *_: rollout)
     with patch_module_args(ARGUMENTS), pytest.raises(SystemExit) as ended:
         swarm_services.main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.sse.platform.plugins.module_utils.model.connections import without_host
 from ansible_collections.sse.platform.plugins.module_utils.model.finding import Finding
 from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
 from ansible_collections.sse.platform.plugins.module_utils.verify.blocking import Blocked, nothing
@@ -59,7 +60,8 @@ def finding(cell: Cell, blocked: Callable[[Cell], Blocked | None], closed: str =
     if cell.unresolved:
         advice = f"# Is {edge.target} on a network of {edge.source}, and the only container called {edge.name}?"
         return Finding("connection", edge.source, f"could not resolve {edge.name}", cell.got, (advice, "./sse status"))
-    wrong = f"could not connect to {edge.name}:{edge.port} ({cell.address})"
+    host = edge.target.removeprefix(without_host(edge.target))
+    wrong = f"could not connect to {edge.name}:{edge.port}{host} ({cell.address})"
     if rule := blocked(cell):
         why = f"{wrong}: a firewall rule{rule.where} blocks it"
         return Finding("connection", edge.source, why, f"{cell.got}; {rule.shown}", (rule.mend,))
