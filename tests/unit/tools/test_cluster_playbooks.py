@@ -1,0 +1,29 @@
+"""Tasks of the playbooks of clusters: what looks at a stack says of which run it is, which has its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+MODULE = "sse.platform.swarm_services"
+LOCKING = ("prepared", "present", "absent", "forgotten", "drained", "left")  # present where none is given
+
+
+def tasks(found: Any) -> Iterator[dict[str, Any]]:
+    """Every task below a play, a block or a list of them."""
+    for one in found if isinstance(found, list) else ():
+        yield one
+        for key in ("tasks", "block", "rescue", "always"):
+            yield from tasks(one.get(key))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks/cluster").glob("*.yml")), ids=lambda path: path.name)
+def test_who_asks_for_services_says_of_which_run_that_is(path: Path) -> None:
+    asked = [(one["name"], one[MODULE]) for one in tasks(yaml.safe_load(path.read_text())) if MODULE in one]
+    unnamed = [name for name, given in asked if given.get("state", "present") in LOCKING and "meta" not in given]
+    assert not unnamed, f"expected meta in {unnamed}: a run that has the lock refuses what is of no run"
