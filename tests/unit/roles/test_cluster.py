@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
     Cluster,
     SwarmService,
@@ -162,3 +165,17 @@ def test_replicas_need_no_name_to_start_and_believe_every_edge_about_its_clients
     for number in range(1, each.settings["app_replicas"] + 1):
         trusted = each.containers[f"app-{number}"]["environment"]["SSE_TRUSTED_PROXIES"]
         assert trusted == each.settings["network_subnet"]
+
+
+def test_what_the_control_room_is_told_is_read_on_a_host_that_has_no_place_for_it(tmp_path: Path) -> None:
+    play = yaml.safe_load((ROOT / "playbooks/cluster/told.yml").read_text())
+    script = next(one["ansible.builtin.shell"]["cmd"] for one in play if "ansible.builtin.shell" in one)
+    environment = {"PATH": "/bin:/usr/bin", "directory": str(tmp_path / "live"), "name": "x.json"}
+    for there in (False, True):
+        with subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, env=environment) as told:
+            assert told.stdin is not None
+            told.stdin.write(b"x" * 1_000_000)  # more than a pipe holds: a program that does not read it breaks it
+            told.stdin.close()
+            assert told.wait(10) == 0
+        assert (tmp_path / "live/x.json").exists() == there
+        (tmp_path / "live").mkdir(exist_ok=True)
