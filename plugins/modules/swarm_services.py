@@ -64,6 +64,12 @@ options:
       What each service lacks that keeps copies with others, as M(sse.platform.node_reload) returns it. With it, no such
       service is replaced while another one lacks something.
     type: dict
+  recreate:
+    description: >-
+      Whether an overlay that differs may be made anew. The whole stack is removed from the Swarm for that, and data
+      stay.
+    type: bool
+    default: false
   begun:
     description: What an earlier wave of this run returned as RV(attempt).
     type: dict
@@ -216,6 +222,7 @@ def main() -> None:
             "at_once": {"type": "int", "default": 1},
             "wave": {"type": "int"},
             "behind": {"type": "dict"},
+            "recreate": {"type": "bool", "default": False},
             "begun": {"type": "dict"},
             "aborted": {"type": "str", "default": ""},
             "availability": {"type": "dict", "default": {}},
@@ -250,6 +257,7 @@ def main() -> None:
         availability=options["availability"],
         wave=options["wave"],
         behind=options["behind"],
+        recreate=options["recreate"],
         begun=options["begun"],
         run=options["meta"],
         wait=options["wait"],

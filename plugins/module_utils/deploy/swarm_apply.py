@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError, unasked
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import AbortedError
+from ansible_collections.sse.platform.plugins.module_utils.engine import answers
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.model import connections, swarm_placement, swarm_services
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import (
@@ -130,7 +131,8 @@ def unlike_role(api: SwarmApi, step: swarm_placement.NodeStep) -> str:
 def overlay(network: Network, stack: str, mtu: int) -> Json:
     """Return the request for the overlay of a stack, as ``POST /networks/create`` takes it.
 
-    :param mtu: the largest packet that every host of the cluster can send
+    :param mtu: the largest packet that every host of the cluster can send; of what is encrypted, the engine takes off
+        26 bytes more for each packet by itself (moby, drivers/overlay)
     """
     pool = {"Subnet": network["subnet"], "Gateway": network["gateway"]}
     return {
@@ -140,9 +142,33 @@ def overlay(network: Network, stack: str, mtu: int) -> Json:
         "Scope": "swarm",
         "Attachable": True,
         "IPAM": {"Config": [{key: value for key, value in pool.items() if value}]},
-        "Options": {"com.docker.network.driver.mtu": str(mtu - VXLAN_BYTES)},
+        "Options": {
+            "com.docker.network.driver.mtu": str(mtu - VXLAN_BYTES),
+            **({answers.ENCRYPTED: ""} if network.get("encrypted") else {}),
+        },
         "Labels": {SWARM_LABEL: stack},
     }
+
+
+def unlike(network: Network, found: InspectedNetwork) -> str:
+    """Say in what an overlay differs so that it has to be made anew; empty where it does not."""
+    if (has := subnet_of(found)) != network["subnet"]:
+        return f"subnet {has} -> {network['subnet']}"
+    if is_encrypted(found) != network.get("encrypted", False):
+        return "it is encrypted -> it is not" if is_encrypted(found) else "it is not encrypted -> it is"
+    return ""
+
+
+def is_encrypted(network: InspectedNetwork) -> bool:
+    """Tell whether an overlay is encrypted between the hosts."""
+    return bool(answers.encryption(network))
+
+
+def to_remake(release: Release, networks: list[InspectedNetwork]) -> list[str]:
+    """Return the overlays of a release that differ from what they should be, one line each."""
+    present = {one["Name"]: one for one in networks if (one["Labels"] or {}).get(SWARM_LABEL) == release["stack"]}
+    pairs = ((name, present[name], one) for name, one in release["networks"].items() if name in present)
+    return [f"~ network {name}: {why}" for name, found, one in pairs if (why := unlike(one, found))]
 
 
 def make_overlays(running: Running, networks: list[InspectedNetwork], mtu: int, *, check: bool = False) -> list[str]:
@@ -164,10 +190,10 @@ def make_overlays(running: Running, networks: list[InspectedNetwork], mtu: int, 
                 f"network {name} of this host is of driver {found['Driver']} and not the overlay of stack "
                 f"{running.release['stack']}; nothing was done to it. Remove it, or choose another network_name"
             )
-        elif (has := subnet_of(found)) != network["subnet"]:
+        elif why := unlike(network, found):
             raise ApplyError(
-                f"network {name} has the subnet {has}, and the release {network['subnet']}; nothing was changed. Take "
-                "the old subnet, or remove the stack from the Swarm first: no overlay is made anew with services on it"
+                f"network {name} would change ({why}); nothing was changed. A Swarm changes no network: allow it with "
+                "network_recreate_allowed=true, with which every service ends and begins anew on another one; data stay"
             )
     return changes
 
@@ -461,6 +487,29 @@ def tear_down(api: SwarmApi, engine: Api, stack: str, names: list[str], *, check
         if not check:
             api.remove_network(network["Id"])
     return removed
+
+
+def wait_for_the_end(
+    api: SwarmApi,
+    services: Mapping[str, str],
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until the tasks of services that were removed have ended.
+
+    :param services: their names by id
+    :param seconds: that a task may take to end
+    :raises ApplyError: some have not
+    """
+    until = clock() + seconds + EXTRA_SECONDS
+    while left := api.left(services):
+        if clock() > until:
+            names = ", ".join(sorted(services[one] for one in left))
+            raise ApplyError(
+                f"{names} was removed, and has not ended yet: run this again when it has (docker ps there)"
+            )
+        sleep(PAUSE_SECONDS)
 
 
 def all_objects(api: SwarmApi, stack: str) -> list[tuple[ObjectKind, str, str]]:

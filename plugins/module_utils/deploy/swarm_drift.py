@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 from ansible_collections.sse.platform.plugins.module_utils.deploy import plan_text
 from ansible_collections.sse.platform.plugins.module_utils.deploy.apply import ApplyError
 from ansible_collections.sse.platform.plugins.module_utils.deploy.secret_store import SecretError, Store
-from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_apply import VXLAN_BYTES, subnet_of
+from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_apply import (
+    VXLAN_BYTES,
+    is_encrypted,
+    subnet_of,
+)
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import SwarmRollout
 from ansible_collections.sse.platform.plugins.module_utils.model import secret, swarm_placement, swarm_services
 from ansible_collections.sse.platform.plugins.module_utils.model.drift_report import MEND
@@ -82,6 +86,7 @@ def of_networks(rollout: SwarmRollout) -> Iterator[Finding]:
             ("driver", found["Driver"], "overlay"),
             ("stack", (found["Labels"] or {}).get(SWARM_LABEL, "none"), rollout.stack),
             ("subnet", subnet_of(found), network["subnet"]),
+            ("encrypted", is_encrypted(found), network.get("encrypted", False)),
             ("mtu", options.get(MTU, "none"), str(rollout.request.mtu - VXLAN_BYTES)),
         )
         if different := [f"{what} {should} -> {has}" for what, has, should in pairs if has != should]:

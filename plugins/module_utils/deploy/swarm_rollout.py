@@ -82,6 +82,7 @@ class SwarmRequest:
     begun: types.Attempt | None = None  # what an earlier wave of this run wrote into the history
     run: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what this run says of itself, for the lock
     wait: float = 0  # seconds for which to wait for another run
+    recreate: bool = False  # whether an overlay that differs may be removed, with all services, and made anew
     tell: Callable[..., None] = unasked
     canary: types.CanaryWatch | None = None  # watches the first replica of each service that is replaced
     aborted: str = ""  # why what this run has changed is to be as the releases have it, which were applied before
@@ -258,11 +259,12 @@ class SwarmRollout:
             report.around += [f"~ node {step.host}: {', '.join(step.reasons)}" for step in steps]
         else:
             report.around += swarm_apply.change_nodes(self.api, steps)
+        gone = self.remake(report, [service for services in compiled for service in services])
         for (release, store), services in zip(made, compiled, strict=True):
             store_of = ReleaseStore(self.directory, release["project"])
             number = before.get(release["project"]) or store_of.number_for(release, fresh)
-            present = self.engine.networks() if self.is_there else []
-            observed = self.api.services() if self.is_there else []
+            present = self.engine.networks() if self.is_there and not gone else []
+            observed = self.api.services() if self.is_there and not gone else []
             homes = self.homes(services, observed)
             running = swarm_apply.Running(
                 self.api, self.engine, store, release, number, tell=request.tell, homes=homes, at_once=request.at_once,
@@ -284,6 +286,27 @@ class SwarmRollout:
                 self.api.remove_object(kind, identity)
                 report.afterwards.append(f"- {kind[:-1]} {name}")
         return self.is_last(compiled)
+
+    def remake(self, report: SwarmReport, services: list[SwarmService]) -> bool:
+        """Remove the stack from the Swarm where an overlay is to be made anew; tell whether check mode foresees that.
+
+        A later wave finds it as it should be. What has data must have ended before anything else may write them.
+
+        :raises ApplyError: something does not end
+        """
+        if not (self.request.recreate and self.is_there) or self.request.wave:
+            return False
+        networks = self.engine.networks()
+        lines = [line for one in self.request.releases for line in swarm_apply.to_remake(one, networks)]
+        if not lines:
+            return False
+        names = [name for release in self.request.releases for name in release["networks"]]
+        report.around += dict.fromkeys(lines)
+        known = {one.id: one.name for one in self.api.services() if one.label("stack") == self.stack}
+        report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, names, check=self.request.check)
+        if not self.request.check:
+            swarm_apply.wait_for_the_end(self.api, known, max(map(swarm_apply.stop_seconds, services), default=0))
+        return self.request.check
 
     def foresee(self) -> list[str]:
         """Take hosts that are no nodes yet for nodes, as which they have joined before a run gets here; return them."""

@@ -288,6 +288,22 @@ class InspectedNetwork(_InspectedNetwork, total=False):
     Containers: dict[str, _Member] | None  # those that run, by id
 
 
+ENCRYPTED = "encrypted"  # the option of an overlay
+
+
+class Encryption(TypedDict, total=False):
+    """What an overlay that is encrypted between the hosts has, and no other network."""
+
+    encrypted: bool
+
+
+def encryption(network: InspectedNetwork) -> Encryption:
+    """Return whether a network is an overlay that is encrypted."""
+    options = network["Options"] or {}
+    is_set = network["Driver"] == "overlay" and options.get(ENCRYPTED, "false").lower() not in {"false", "0", "f"}
+    return {"encrypted": True} if is_set else {}
+
+
 class ListedImage(TypedDict):
     """One entry of ``GET /images/json``, or ``GET /images/{name}/json``."""
 

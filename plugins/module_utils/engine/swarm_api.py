@@ -23,7 +23,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed 
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.types import Json
     from typing_extensions import NotRequired  # for the type checker only: Python 3.10 does not have it
@@ -314,6 +314,11 @@ class SwarmApi(NamedTuple):
     def remove(self, service: str) -> None:
         """Remove a service. Its tasks end after that."""
         self._ask("DELETE", f"/services/{service}")
+
+    def left(self, services: Collection[str]) -> set[str]:
+        """Return which of these services, by id, have tasks that have not ended, although they may be removed."""
+        tasks: list[Task] = json.loads(self._ask("GET", "/tasks"))
+        return {task["ServiceID"] for task in tasks if task["ServiceID"] in services and not _has_ended(task)}
 
     def remove_network(self, network: str) -> None:
         """Remove a network; the tasks of services that were just removed may be on it for some seconds."""

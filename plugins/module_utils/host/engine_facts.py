@@ -100,6 +100,7 @@ def describe_networks(
                 "labels": network["Labels"] or {},
                 "device": device or f"br-{network['Id'][:12]}",
                 "containers": sorted(answers.name_of(one) for one in containers if name in answers.networks_of(one)),
+                **answers.encryption(network),
             }
         )
     return found

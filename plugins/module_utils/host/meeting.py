@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
 GREETING = b"sse-platform"
+ANSWER = b"heard-platform"  # to a greeting where every socket of a host gets what any of them does
 PAUSE_SECONDS = 0.2  # between two tries, since the other host may begin later
 TRY_SECONDS = 1.0
 
@@ -21,8 +22,8 @@ TRY_SECONDS = 1.0
 class Port(NamedTuple):
     """A port that hosts of a cluster need of each other."""
 
-    protocol: Literal["tcp", "udp"]
-    number: int
+    protocol: Literal["tcp", "udp", "esp"]
+    number: int  # of esp, which has no ports, the number of the protocol
     what: str
 
 
@@ -33,6 +34,11 @@ SWARM_PORTS = (
     Port("udp", 7946, "who is there"),
     Port("udp", 4789, "the packets of the overlay"),
 )
+
+
+# What an overlay that is encrypted needs besides: the packets to 4789/udp go inside of these (RFC 4303).
+ENCRYPTED = Port("esp", 50, "the encrypted packets of the overlay")
+ESP_HEADER = b"sse!\0\0\0\1"  # SPI, which no security association has, and sequence number
 
 
 class Unmet(TypedDict):
@@ -106,6 +112,8 @@ class Meeting:
 
     def listen(self, port: Port, opened: contextlib.ExitStack) -> socket.socket | None:
         """Listen on an own port; None where another program does."""
+        if port.protocol == "esp":
+            return opened.enter_context(self.raw())
         kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
         listener = opened.enter_context(socket.socket(socket.AF_INET, kind))
         if port.protocol == "tcp":
@@ -130,6 +138,11 @@ class Meeting:
                     connection, (address, __) = listener.accept()
                     with connection:
                         connection.sendall(GREETING)
+                elif port.protocol == "esp":
+                    said, (address, __) = listener.recvfrom(256)
+                    if not said.endswith(ESP_HEADER + GREETING):
+                        continue
+                    listener.sendto(ESP_HEADER + ANSWER, (address, 0))
                 else:
                     said, (address, number) = listener.recvfrom(64)
                     if said != GREETING:
@@ -139,7 +152,12 @@ class Meeting:
 
     def ask(self, name: str, address: str, port: Port) -> None:
         """Ask a port of a peer until it answers or the meeting ends."""
-        question: Callable[[str, int], None] = self.ask_tcp if port.protocol == "tcp" else self.ask_udp
+        questions: dict[str, Callable[[str, int], None]] = {
+            "tcp": self.ask_tcp,
+            "udp": self.ask_udp,
+            "esp": self.ask_esp,
+        }
+        question = questions[port.protocol]
         why = ""
         while True:
             try:
@@ -168,3 +186,22 @@ class Meeting:
             connection.connect((address, port))
             connection.send(GREETING)
             connection.recv(64)
+
+    def raw(self) -> socket.socket:
+        """Return a socket for packets of ESP, which the kernel shows to root before it judges them."""
+        way = socket.socket(socket.AF_INET, socket.SOCK_RAW, ENCRYPTED.number)
+        way.settimeout(0.1)
+        way.bind((self.own, 0))
+        return way
+
+    def ask_esp(self, address: str, protocol: int) -> None:
+        """Send a packet that looks like one of ESP, and wait for the answer to it."""
+        with self.raw() as way:
+            way.sendto(ESP_HEADER + GREETING, (address, 0))
+            until = time.monotonic() + TRY_SECONDS
+            while time.monotonic() < until:
+                with contextlib.suppress(TimeoutError):
+                    said, (sender, __) = way.recvfrom(256)
+                    if sender == address and said.endswith(ESP_HEADER + ANSWER):
+                        return
+            raise TimeoutError

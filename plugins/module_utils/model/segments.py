@@ -60,6 +60,8 @@ def networks(settings: Settings) -> dict[Segment, Network]:
         "ip_range": settings["network_ip_range"],
     }
     found: dict[Segment, Network] = {"network": bridge("network", settings["network_name"], own, device(stack))}
+    if settings.get("network_encrypted", False):
+        found["network"]["encrypted"] = True
     if settings["network_layout"] == SEGMENTED:
         further = subnets(settings["network_subnet"], settings["network_segment_subnets"])
         for name in FURTHER:

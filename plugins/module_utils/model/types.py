@@ -44,6 +44,7 @@ class Settings(TypedDict):
     images_registry_username: str
     images_source: Literal["auto", "registry", "archive", "bundle", "packages"]
     kafka_remote_servers: list[str]
+    network_encrypted: bool
     network_gateway: str
     network_ip_range: str
     network_ipv6: bool
@@ -250,6 +251,7 @@ class Network(Pool):
     device: str  # the bridge on the host
     segment: Segment
     ipv6: NotRequired[Pool]
+    encrypted: NotRequired[bool]  # between the hosts of a Swarm
 
 
 class OwnBridge(Network):
@@ -484,6 +486,7 @@ class NetworkFact(Pool):
     labels: dict[str, str]
     device: str
     containers: list[str]
+    encrypted: NotRequired[bool]  # of an overlay
 
 
 class PortFact(TypedDict):

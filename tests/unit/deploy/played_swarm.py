@@ -58,6 +58,8 @@ class StandIn:
         self.available = {"a": "active", "b": "active"}
         self.gone: set[str] = set()
         self.removed: list[str] = []
+        self.ending: dict[str, int] = {}  # how often a service that was removed still has tasks
+        self.engine = Engine()
         self.stays: set[str] = set()  # services that do not end with their host
 
     def local(self) -> Any:
@@ -118,6 +120,17 @@ class StandIn:
         found = self.shown.get(request["Name"])
         return held[0] if held else next(iter(found.running)) if found else "b"
 
+    def remove(self, service: str) -> None:
+        del self.shown[service]
+        self.ending = {service: 2}
+
+    def left(self, services: Any) -> set[str]:
+        self.ending = {name: looks - 1 for name, looks in self.ending.items() if looks > 1}
+        return set(self.ending) & set(services)
+
+    def remove_network(self, network: str) -> None:
+        self.engine.made = [one for one in self.engine.made if f"id-{one['Name']}" != network]
+
     def objects(self, kind: str, __: str) -> dict[str, str]:
         return {name: f"{one}/{name}" for one, name in self.made if one == kind}
 
@@ -149,7 +162,8 @@ class Stand:
     """A manager with its state directory."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory, self.swarm, self.engine = str(directory), StandIn(), Engine()
+        self.directory, self.swarm = str(directory), StandIn()
+        self.engine = self.swarm.engine
         self.groups = GROUPS
 
     def request(self, wanted: Any, **changes: Any) -> SwarmRequest:

@@ -353,8 +353,18 @@ def test_an_overlay_with_other_addresses_is_refused() -> None:
     other: Any = {**NETWORK, "subnet": "10.98.0.0/24"}
     present = {**swarm_apply.overlay(other, "sse", 1500), "Id": "1"}
     running = Running(None, Networks(present), None, release(), 1)  # type: ignore[arg-type]
-    with pytest.raises(ApplyError, match=r"has the subnet 10\.98\.0\.0/24, and the release 10\.99\.0\.0/24"):
+    with pytest.raises(ApplyError, match=r"subnet 10\.98\.0\.0/24 -> 10\.99\.0\.0/24"):
         swarm_apply.make_overlays(running, running.engine.networks(), 1500)
+
+
+def test_an_overlay_is_encrypted_where_the_release_says_so() -> None:
+    secured: Any = {**NETWORK, "encrypted": True}
+    plain, encrypted = (swarm_apply.overlay(one, "sse", 1500) for one in (NETWORK, secured))
+    assert plain["Options"] == {"com.docker.network.driver.mtu": "1450"}
+    assert encrypted["Options"] == {**plain["Options"], "encrypted": ""}
+    assert swarm_apply.unlike(secured, {**plain, "Id": "1"}) == "it is not encrypted -> it is"
+    assert swarm_apply.unlike(NETWORK, {**encrypted, "Id": "1"}) == "it is encrypted -> it is not"
+    assert not swarm_apply.unlike(secured, {**encrypted, "Id": "1"})
 
 
 def test_everything_of_a_stack_is_removed_and_nothing_of_others() -> None:

@@ -57,6 +57,10 @@ def mtu(stand: Stand) -> None:
     stand.engine.made[0]["Options"] = {swarm_drift.MTU: "9000"}
 
 
+def encryption(stand: Stand) -> None:
+    stand.engine.made[0]["Options"] = {**stand.engine.made[0]["Options"], "encrypted": ""}
+
+
 def secret(stand: Stand) -> None:
     (Path(stand.directory) / "secrets/pw").unlink()
 
@@ -83,6 +87,7 @@ def failed(stand: Stand) -> None:
         (added, ["- sse-x: no longer declared"]),
         (label, ["~ node b: label sse.platform.group.sse.app"]),
         (network, ["~ network sse-network: it is gone"]),
+        (encryption, ["~ network sse-network: encrypted False -> True"]),
         (mtu, ["~ network sse-network: mtu 1450 -> 9000"]),
         (
             secret,

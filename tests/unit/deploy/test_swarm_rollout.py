@@ -435,3 +435,19 @@ def test_what_waits_for_a_drained_host_with_its_data_is_left_alone_and_may_not_c
             ApplyError, match=r"sse-k would change, and b with the data is drained: run \./sse node add"
         ):
             stand.run(changed, check=check)
+
+
+def test_an_overlay_is_made_anew_with_everything_on_it_where_that_is_allowed(stand: Stand) -> None:
+    stand.run(FULL)
+    networks = {"sse-network": {**FULL["networks"]["sse-network"], "encrypted": True}}
+    secured = {**FULL, "networks": networks}
+    with pytest.raises(ApplyError, match=r"it is not encrypted -> it is.*network_recreate_allowed"):
+        stand.run(secured)
+    told = stand.run(secured, check=True, recreate=True).changes
+    assert told[:2] == ["~ network sse-network: it is not encrypted -> it is", "- sse-a"]
+    assert told[-2:] == ["+ sse-a (new)", "+ sse-k (new)"]
+    assert "encrypted" not in stand.engine.made[-1]["Options"]
+    done = stand.run(secured, recreate=True).changes
+    assert [one for one in done if "secret" not in one] == [one for one in told if "secret" not in one]
+    assert [one["Options"].get("encrypted") for one in stand.engine.networks()] == [""]
+    assert stand.run(secured, recreate=True).changes == []

@@ -7,7 +7,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.sse.platform.plugins.module_utils.host.meeting import Meeting, Met, Port
+from ansible_collections.sse.platform.plugins.module_utils.host.meeting import (
+    ENCRYPTED,
+    ESP_HEADER,
+    Meeting,
+    Met,
+    Port,
+)
 
 
 def free() -> int:
@@ -74,3 +80,15 @@ def test_a_port_that_says_nothing_to_strangers_is_not_waited_for() -> None:
 def test_an_address_of_another_host_is_refused() -> None:
     with pytest.raises(OSError, match="Cannot assign requested address"):
         Meeting("192.0.2.1", {}, [Port("tcp", free(), "x")], 1).run()
+
+
+def test_packets_of_esp_are_tried_where_an_overlay_is_to_be_encrypted() -> None:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, ENCRYPTED.number).close()
+    except PermissionError:
+        pytest.skip("only root may send packets of ESP")
+    assert len(ESP_HEADER) == 8  # RFC 4303
+    found = meet(HOSTS, {name: [ENCRYPTED] for name in HOSTS}, 30)
+    assert found == dict.fromkeys(HOSTS, Met([], []))
+    alone = meet({"a": "127.0.0.2", "b": "127.0.0.3"}, {"a": [ENCRYPTED]}, 0.1)["a"]
+    assert [(one["peer"], one["protocol"], one["port"]) for one in alone.unmet] == [("b", "esp", 50)]

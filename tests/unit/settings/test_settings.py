@@ -338,8 +338,8 @@ def test_production_with_authorization_needs_no_leave_to_publish_unauthenticated
         ({"kafka_brokers": 5, "deployment": "host"}, ["on one host several brokers are lost together"]),
         ({"kafka_brokers": 3, "kafka_coordination": "zookeeper"}, ["keep their metadata themselves", "kraft"]),
         (
-            {"deployment": "swarm", "exposure_allow_from": ["192.0.2.0/24"]},
-            ["deployment is 'swarm': exposure_allow_from is given", "a firewall before the hosts"],
+            {"network_encrypted": True, "deployment": "host"},
+            ["network_encrypted is true: the network of one host leads to no other host", "deployment swarm"],
         ),
         ({"deployment": "swarm", "network_layout": "segmented"}, ["network_layout is segmented"]),
         (
