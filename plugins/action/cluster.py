@@ -27,6 +27,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services 
 )
 from ansible_collections.sse.platform.plugins.module_utils.preflight import (
     cluster_preflight,
+    edge_ports,
     existing_data,
     moved_data,
     swarm_ports,
@@ -120,6 +121,17 @@ class ActionModule(release.ActionModule):
         for what, found in problems.items():
             if found:
                 raise AnsibleActionFail("\n- ".join([f"{what}; nothing was changed.", *dict.fromkeys(found)]))
+        admitted = edge_ports.sources([source for one in made for source in one["allow_from"]], shown)
+        ports = {
+            name: sorted(
+                port["PublishedPort"]
+                for service in wanted
+                if name in hosts_of(service.group, groups)
+                for port in service.request["EndpointSpec"]["Ports"]
+            )
+            for name in hosts
+        }
+        edge_findings = list(edge_ports.findings(shown, admitted, ports, silent))
         facts = {
             "releases": made,
             "notices": notices,
@@ -133,7 +145,9 @@ class ActionModule(release.ActionModule):
                 "copies": any(service.keeps_copies for service in wanted),
                 "waves": 1 + max((service.wave for service in wanted), default=0),
                 "admitted": swarm_ports.admitted(shown, silent),
-                "port_findings": [one._asdict() for one in swarm_ports.findings(shown, silent)],
+                "port_findings": [one._asdict() for one in (*swarm_ports.findings(shown, silent), *edge_findings)],
+                "edge_findings": [one._asdict() for one in edge_findings],
+                "edge": {"sources": admitted, "ports": ports},
                 "open": {
                     name: [
                         (IPV4.wildcard, port["PublishedPort"], service.name)

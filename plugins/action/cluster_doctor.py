@@ -43,7 +43,8 @@ class ActionModule(ControllerAction):
         looked = [one["swarm_looked"] for one in hosts.values() if "findings" in one.get("swarm_looked", {})]
         seen = [finding.of(one) for one in looked[0]["findings"]] if looked else doctor.silent(facts)
         away = [one for host in hosts.values() for one in host.get("elsewhere_within", {}).get("findings", [])]
-        findings = doctor.diagnose(facts, [*seen, *map(finding.of, away)])
+        edges = map(finding.of, known["edge_findings"])
+        findings = doctor.diagnose(facts, [*seen, *map(finding.of, away), *edges])
         result = {"changed": False, "failed": bool(findings), "findings": [one._asdict() for one in findings]}
         if findings:
             return {**result, "msg": told(findings), "found": count(findings)}

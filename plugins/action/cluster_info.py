@@ -29,6 +29,9 @@ class ActionModule(ControllerAction):
             "address": addresses[own],
             "peers": {host: address for host, address in addresses.items() if host != own and address},
             "taken": {host: taken_ports(one["host"]) for host, one in facts.items() if host != own},
+            "stack": facts[own]["settings"]["stack_name"],
+            "state_directory": facts[own]["settings"]["stack_state_directory"],
+            "encrypted": facts[own]["settings"]["network_encrypted"],
         }
         before = time.time()
         found = self._execute_module(
@@ -46,6 +49,8 @@ class ActionModule(ControllerAction):
             "held": found["held"],
             "admits": found["admits"],
             "sources": found["sources"],
+            "edge": found["edge"],
+            "no_ipsec": found["no_ipsec"],
             "open_files": found["open_files"],
             "ahead": (most + least) / 2,
             "doubt": (most - least) / 2,

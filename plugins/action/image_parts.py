@@ -45,4 +45,4 @@ class ActionModule(ControllerAction):
         path = made if fewer else archive
         size = round(path.stat().st_size / 1e6)
         told = f"{len(arguments['references'])} images for {self.variables['inventory_hostname']}, {size} MB"
-        return {"path": str(path), "megabytes": size, "changes": [told]}
+        return {"path": str(path), "megabytes": size, "changes": [told], "changed": True}

@@ -28,6 +28,20 @@ options:
       nothing to strangers, so that each try would last until O(seconds) are over.
     type: dict
     default: {}
+  encrypted:
+    description: >-
+      Whether the overlay is to be encrypted. Then the host is asked for what that needs, and whether packets of ESP
+      (protocol 50) come from and to its peers.
+    type: bool
+    default: false
+  stack:
+    description: The name of the stack. With it, the host says who may reach the ports that the stack publishes there.
+    type: str
+    default: ""
+  state_directory:
+    description: The directory on the host that keeps what belongs to the stack.
+    type: str
+    default: ""
   seconds:
     description: After how many seconds a port that does not answer counts as closed.
     type: int
@@ -72,6 +86,14 @@ sources:
   returned: always
   type: list
   elements: str
+edge:
+  description: Which networks may reach the ports that the stack publishes, as the kernel has it; null where not asked.
+  returned: always
+  type: dict
+no_ipsec:
+  description: Why this host cannot encrypt an overlay; empty where it can, or where nobody asked.
+  returned: always
+  type: str
 open_files:
   description: The most open files that a container may ask for here.
   returned: always
@@ -84,10 +106,17 @@ import time
 from collections.abc import Iterable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy.edge_firewall import EdgeFirewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.node_firewall import NodeFirewall
 from ansible_collections.sse.platform.plugins.module_utils.engine.daemon import open_files_limit
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
-from ansible_collections.sse.platform.plugins.module_utils.host.meeting import SWARM_PORTS, Meeting, Met
+from ansible_collections.sse.platform.plugins.module_utils.host import ipsec
+from ansible_collections.sse.platform.plugins.module_utils.host.meeting import (
+    ENCRYPTED,
+    SWARM_PORTS,
+    Meeting,
+    Met,
+)
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import SwarmFact
 
 
@@ -98,6 +127,9 @@ def main() -> None:
             "address": {"type": "str", "default": ""},
             "peers": {"type": "dict", "default": {}},
             "taken": {"type": "dict", "default": {}},
+            "encrypted": {"type": "bool", "default": False},
+            "stack": {"type": "str", "default": ""},
+            "state_directory": {"type": "str", "default": ""},
             "seconds": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
@@ -109,7 +141,8 @@ def main() -> None:
     met = Met([], [])
     if options["address"] and options["peers"]:
         try:
-            meeting = Meeting(options["address"], options["peers"], SWARM_PORTS, options["seconds"], options["taken"])
+            ports = [*SWARM_PORTS, *([ENCRYPTED] if options["encrypted"] else ())]
+            meeting = Meeting(options["address"], options["peers"], ports, options["seconds"], options["taken"])
             met = meeting.run()
         except OSError as error:
             module.fail_json(msg=f"Nobody can listen at {options['address']}, the address of this host: {error}")
@@ -121,7 +154,9 @@ def main() -> None:
         held=met.held,
         clock=clock,
         admits=NodeFirewall().admits(),
+        edge=EdgeFirewall(options["stack"], options["state_directory"]).admits() if options["stack"] else None,
         sources=sorted(sources(options["peers"].values()) - {options["address"]}),
+        no_ipsec=ipsec.lacks() if options["encrypted"] else "",
         open_files=open_files_limit(),
     )
 

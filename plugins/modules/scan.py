@@ -39,6 +39,11 @@ options:
       first manager keeps the releases.
     type: list
     elements: list
+  allow_from:
+    description: The networks that may reach O(declared), for a host of a cluster. Without any, everybody may.
+    type: list
+    elements: str
+    default: []
   nodes:
     description: Addresses of the hosts of its Swarm, which may reach the ports of the Swarm.
     type: list
@@ -114,6 +119,7 @@ def main() -> None:
             "ports": {"type": "str", "default": outside.ALL_PORTS},
             "allow": {"type": "list", "elements": "int", "default": []},
             "declared": {"type": "list", "elements": "list"},
+            "allow_from": {"type": "list", "elements": "str", "default": []},
             "nodes": {"type": "list", "elements": "str", "default": []},
             "others": {"type": "dict", "default": {}},
             "addresses": {"type": "dict", "default": {}},
@@ -142,6 +148,7 @@ def main() -> None:
     known = outside.knowledge(seen, releases, there, module.params["allow"])
     known["nodes"] = module.params["nodes"]
     if module.params["declared"] is not None:
+        known["allow_from"] = sorted(set(module.params["allow_from"]))
         known["declared"] = [(ip, int(port), name) for ip, port, name in module.params["declared"]]
     taken = [
         *(one["destination"] for one in seen["routes"]),

@@ -22,9 +22,10 @@ options:
   state:
     description: >-
       V(present) makes a Swarm, V(joined) joins one, V(left) leaves the one that it is in and opens the ports, V(asked)
-      only returns the token of workers, and V(closed) only closes the ports.
+      only returns the token of workers, V(closed) only closes the ports, and V(edge) only closes published ports to
+      networks that O(sources) does not name.
     type: str
-    choices: [present, joined, left, asked, closed]
+    choices: [present, joined, left, asked, closed, edge]
     default: present
   address:
     description: The address by which the other hosts reach this one. Required for V(present) and V(joined).
@@ -40,6 +41,23 @@ options:
       everybody, as an engine has them.
     type: list
     elements: str
+  stack:
+    description: The name of the stack, for V(edge).
+    type: str
+    default: sse
+  state_directory:
+    description: The directory on the host that keeps what belongs to the stack, for V(edge).
+    type: path
+  sources:
+    description: For V(edge), the networks from which O(ports) can be reached. Without any, everybody reaches them.
+    type: list
+    elements: str
+    default: []
+  ports:
+    description: For V(edge), the ports that the stack publishes on this host.
+    type: list
+    elements: int
+    default: []
   host:
     description: What this host is called in RV(changes).
     type: str
@@ -72,7 +90,7 @@ EXAMPLES = r"""
 RETURN = r"""
 changes:
   description: What was done to the firewall, one line each. In check mode, what would be done.
-  returned: O(state=closed), O(state=left)
+  returned: O(state=closed), O(state=edge), O(state=left)
   type: list
   elements: str
 token:
@@ -88,11 +106,13 @@ state:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.deploy.edge_firewall import EdgeFirewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.node_firewall import NodeFirewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.stack_firewall import FirewallError
 from ansible_collections.sse.platform.plugins.module_utils.engine.api import RefusedError
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
 
+STATES = ("present", "joined", "left", "asked", "closed", "edge")
 PORT = 2377
 ACTIVE_SECONDS = 60  # that an engine may take until it is a node
 
@@ -101,20 +121,32 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "joined", "left", "asked", "closed"], "default": "present"},
+            "state": {"type": "str", "choices": list(STATES), "default": "present"},
             "address": {"type": "str"},
             "managers": {"type": "list", "elements": "str", "default": []},
             "admitted": {"type": "list", "elements": "str"},
+            "stack": {"type": "str", "default": "sse"},
+            "state_directory": {"type": "path"},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "host": {"type": "str", "default": "this host"},
             "token": {"type": "str", "default": "", "no_log": True},
         },
-        required_if=[("state", "present", ["address"]), ("state", "joined", ["address"])],
+        required_if=[
+            ("state", "present", ["address"]),
+            ("state", "joined", ["address"]),
+            ("state", "edge", ["state_directory"]),
+        ],
         supports_check_mode=True,
     )
     options, api = module.params, SwarmApi()
     try:
-        if options["state"] == "closed":
-            done = NodeFirewall().ensure(options["admitted"], check=module.check_mode)
+        if options["state"] in {"closed", "edge"}:
+            if options["state"] == "closed":
+                done = NodeFirewall().ensure(options["admitted"], check=module.check_mode)
+            else:
+                edge = EdgeFirewall(options["stack"], options["state_directory"])
+                done = edge.ensure(options["sources"], options["ports"], check=module.check_mode)
             told = [f"~ {options['host']}: {line}" for line in done]
             module.exit_json(changed=bool(done), changes=told, state="")
         before = api.local()["state"]
@@ -135,7 +167,8 @@ def main() -> None:
                 api.join(options["address"], [f"{one}:{PORT}" for one in options["managers"]], options["token"])
             wait(api)
     except FirewallError as error:
-        module.fail_json(msg=f"The ports of the Swarm stay open to strangers: {error}")
+        what = "ports that are published" if options["state"] == "edge" else "ports of the Swarm"
+        module.fail_json(msg=f"The {what} stay open to strangers: {error}")
     except RefusedError as error:
         module.fail_json(msg=f"The engine refuses: {error.message}")
     except OSError as error:

@@ -29,20 +29,76 @@ from ansible_collections.sse.platform.plugins.module_utils.host.meeting import S
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6, Family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import Admits
 
+RulesOf = dict[Family, list[Rule]]  # one chain for each IP family
 CHAIN, INPUT = "SSE-NODES", "INPUT"
 WHAT = "the Swarm's ports"
 DIRECTORY = Path("/var/lib/sse.platform/nodes")
 ADMITTED = re.compile(r" -s (\S+) ")
 
 
-class NodeFirewall(KeptRules):
+class HostChain(KeptRules):
+    """One chain of its own in each IP family, with rules that are known as a whole."""
+
+    about = ""  # what its rules are of, for the script that puts them in place
+    without_iptables = ""  # what nothing would close then
+    places: Mapping[Family, Place]
+
+    def have(self, wanted: RulesOf | None, told: str = "", *, check: bool) -> list[str]:
+        """Have these rules, now and from every start on; None: no chain at all.
+
+        :param told: whom they are for, for people
+        :returns: what changed or would change, one line each
+        :raises FirewallError: iptables is missing, or refuses the rules
+        """
+        if wanted is None:
+            there = [one for one in self.places.values() if one.listing(self.what)]
+            if (there or self.unit.exists() or self.hook.is_symlink()) and not check:
+                self.remove()
+            return [f"firewall {self.what}: removed"] if there else []
+        if IPV4 in self.places and self.has(wanted) and self.are_kept(self.texts(wanted)):
+            return []
+        if not check:
+            if IPV4 not in self.places:
+                raise FirewallError(self.without_iptables)
+            self.put(self.texts(wanted))
+            self.enable()
+        return [f"firewall {self.what}: {sum(len(wanted[one]) for one in self.places)} rules for {told}"]
+
+    def has(self, wanted: RulesOf) -> bool:
+        """Tell whether the kernel has these rules and no others, and asks the chain first."""
+        return all(one.is_in_place(self.what, wanted[family]) for family, one in self.places.items())
+
+    def texts(self, wanted: RulesOf) -> dict[str, str]:
+        """Return the files that put rules in place."""
+        files = {"restore": SCRIPT.format(what=self.about)}
+        for family, one in self.places.items():
+            name = f"rules{family.version}"
+            files[name] = iptables.restore_text(self.what, wanted[family], one.table)
+            values = {**one._asdict(), "wait": " ".join(WAIT), "chain": self.what, "rules": self.directory / name}
+            files["restore"] += PART.format(**values, comment=iptables.COMMENT, decides=iptables.DECIDES)
+        return files
+
+    def listed(self) -> str:
+        """Return the rules of the chain, as iptables lists them."""
+        return "\n".join(line for one in self.places.values() for line in one.listing(self.what))
+
+    def remove(self) -> None:
+        """Remove the chains and everything that puts them back."""
+        for one in self.places.values():
+            one.remove(self.what)
+        self.forget()
+
+
+class NodeFirewall(HostChain):
     """The chain on this host, one in each IP family."""
 
     what = CHAIN
+    about = WHAT
+    without_iptables = "this host has no iptables, so nothing would close the Swarm's ports to others: install it"
     directory = DIRECTORY
     unit = UNITS / "sse-platform-nodes.service"
     hook = HOOKS / "nodes.swarm"  # no stack can have this name
@@ -59,37 +115,21 @@ class NodeFirewall(KeptRules):
         :raises FirewallError: iptables is missing, or refuses the rules
         """
         if addresses is None:
-            there = [one for one in self.places.values() if one.listing(CHAIN)]
-            if (there or self.unit.exists() or self.hook.is_symlink()) and not check:
-                self.remove()
-            return [f"firewall {CHAIN}: removed"] if there else []
-        wanted = {family: rules(addresses, family) for family in self.places}
-        if IPV4 in self.places and self.is_in_kernel(addresses) and self.are_kept(self.files(addresses)):
-            return []
-        if not check:
-            if IPV4 not in self.places:
-                raise FirewallError(
-                    "this host has no iptables, so nothing would close the Swarm's ports to others: install it"
-                )
-            self.put(self.files(addresses))
-            self.enable()
-        return [f"firewall {CHAIN}: {sum(map(len, wanted.values()))} rules for {', '.join(ordered(addresses))}"]
+            return self.have(None, check=check)
+        return self.have(self.wanted(addresses), ", ".join(ordered(addresses)), check=check)
+
+    def wanted(self, addresses: Iterable[str]) -> RulesOf:
+        """Return the rules of each IP family."""
+        known = list(addresses)
+        return {family: rules(known, family) for family in FAMILIES}
 
     def is_in_kernel(self, addresses: Iterable[str]) -> bool:
         """Tell whether the kernel admits these addresses and no others, and asks the chain first."""
-        known = list(addresses)
-        return all(one.is_in_place(CHAIN, rules(known, family)) for family, one in self.places.items())
+        return self.has(self.wanted(addresses))
 
     def files(self, addresses: Iterable[str]) -> dict[str, str]:
         """Return the files that put the rules in place."""
-        known = list(addresses)
-        files = {"restore": SCRIPT.format(what=WHAT)}
-        for family, one in self.places.items():
-            name = f"rules{family.version}"
-            files[name] = iptables.restore_text(CHAIN, rules(known, family), one.table)
-            values = {**one._asdict(), "wait": " ".join(WAIT), "chain": CHAIN, "rules": self.directory / name}
-            files["restore"] += PART.format(**values, comment=iptables.COMMENT, decides=iptables.DECIDES)
-        return files
+        return self.texts(self.wanted(addresses))
 
     def admits(self) -> Admits:
         """Say who may reach the ports."""
@@ -99,12 +139,6 @@ class NodeFirewall(KeptRules):
         if not self.places or not self.is_in_kernel(found):
             return {"addresses": None, "kept": False}
         return {"addresses": found, "kept": self.are_kept(self.files(found))}
-
-    def remove(self) -> None:
-        """Remove the chains and everything that puts them back."""
-        for one in self.places.values():
-            one.remove(CHAIN)
-        self.forget()
 
 
 def place(family: Family) -> Place | None:

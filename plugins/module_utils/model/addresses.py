@@ -138,3 +138,9 @@ def free_subnet(taken: Iterable[str], prefix: int) -> str | None:
         if str(candidate.network_address) == base and not any(candidate.overlaps(network) for network in networks):
             return str(candidate)
     return None
+
+
+def ipv4_networks(networks: Iterable[str]) -> list[str]:
+    """Return the networks of IPv4 among some in one order and one spelling, each once."""
+    found = {ipaddress.ip_network(one) for one in networks}
+    return [str(one) for one in sorted(one for one in found if isinstance(one, ipaddress.IPv4Network))]

@@ -51,6 +51,15 @@ class Admits(TypedDict):
     kept: bool  # whether that is so after the next start of the host, too
 
 
+class EdgeAdmits(TypedDict):
+    """Which networks may reach the published ports of a host, as its kernel has it."""
+
+    sources: list[str]  # none where nothing is closed, or not as it was written
+    ports: list[int]
+    kept: bool  # whether that is so after the next start of the host, too
+    there: bool  # whether there is a chain at all
+
+
 class ObservedService(NamedTuple):
     """One service of the Swarm as a manager shows it."""
 

@@ -11,6 +11,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.sse.platform.plugins.module_utils.host.meeting import ENCRYPTED
 from ansible_collections.sse.platform.plugins.module_utils.model import addresses, engine_api, swarm_placement
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import of_manager
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.host.meeting import Unmet
-    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import Admits, SwarmFact
+    from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import Admits, EdgeAdmits, SwarmFact
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import Group, SwarmService
     from ansible_collections.sse.platform.plugins.module_utils.model.types import (
         ContainerFact,
@@ -40,6 +41,8 @@ MOST_MANAGERS = 7  # each of them writes down every decision
 CLOCK_SECONDS = 5.0
 # Settings that may differ from host to host, by how their names begin.
 OF_ONE_HOST = ("deployment_", "docker_", "images_", "network_gateways")
+# What it takes to change an overlay.
+REMADE = "A Swarm changes no network: every service would end, and begin anew with its data on another one."
 OLD_ENGINES = {"bookworm": "20.10"}  # distributions that may have no engine yet, and would get an old one
 
 
@@ -54,6 +57,8 @@ class Shown(NamedTuple):
     ahead: float = 0.0  # seconds, of the controller's clock
     doubt: float = 0.0  # how far off that may be
     admits: Admits | None = None  # None where that was not looked at
+    edge: EdgeAdmits | None = None  # None where that was not looked at
+    no_ipsec: str = ""  # why it cannot encrypt an overlay, where that is asked for
     sources: Sequence[str] = ()  # addresses of this host from which it reaches the others
     unavailable: Mapping[str, str] = {}  # why an image has no way to this host, by its reference
 
@@ -89,6 +94,7 @@ def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
         *_clock_problems(shown),
         *_subnet_problems(wanted, shown),
         *_overlay_problems(wanted, shown),
+        *_ipsec_problems(shown),
         *_image_problems(wanted, shown),
         *(f"{host}: {one}" for host in shown for one in _node_problems(wanted, host, shown[host].host)),
     ]
@@ -291,6 +297,12 @@ def _port_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
     for host, port in closed_ports(shown):
         peer = shown.get(port["peer"])
         where = f" ({peer.address})" if peer else ""
+        if port["protocol"] == ENCRYPTED.protocol:
+            yield (
+                f"{host} does not reach {port['peer']}{where} by ESP, IP protocol {port['port']}: {port['why']}. With "
+                "network_encrypted, what containers tell each other goes by it: let it through between the hosts."
+            )
+            continue
         yield (
             f"{host} does not reach port {port['port']}/{port['protocol']} of {port['peer']}{where}: {port['why']}. "
             "Expected 2377/tcp, 7946/tcp, 7946/udp and 4789/udp open between the hosts, and to nobody else."
@@ -382,12 +394,28 @@ def _overlay_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[st
                         f"The network {name} of {host} is of driver {found['driver']} and not the overlay of stack "
                         f"{stack}: remove it, or choose another network_name."
                     )
+                elif wanted.settings["network_recreate_allowed"]:
+                    continue
                 elif found["subnets"] != [subnet]:
                     yield (
                         f"The network {name} has the subnet {', '.join(found['subnets'])} on {host}, and would get "
-                        f"{subnet}: no overlay is made anew with services on it. Expected the old subnet, or "
-                        "./sse destroy first, which keeps the data."
+                        f"{subnet}. {REMADE} Allow that with network_recreate_allowed=true, or take the old subnet."
                     )
+                elif found.get("encrypted", False) != network.get("encrypted", False):
+                    yield (
+                        f"The network {name} is {'' if found.get('encrypted') else 'not '}encrypted on {host}, and "
+                        f"network_encrypted is {str(network.get('encrypted', False)).lower()}. {REMADE} Allow that "
+                        "with network_recreate_allowed=true, or take the old value."
+                    )
+
+
+def _ipsec_problems(shown: Mapping[str, Shown]) -> Iterator[str]:
+    for host, one in shown.items():
+        if one.no_ipsec:
+            yield (
+                f"network_encrypted is true, and {host} cannot encrypt an overlay: {one.no_ipsec}. Expected a kernel "
+                "that has it, or network_encrypted false and a network between the hosts that is your own."
+            )
 
 
 def _image_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:

@@ -40,7 +40,7 @@ def problems(settings: Settings, host: HostFacts, release: Release) -> Iterator[
                 "network_layout is 'segmented', but this engine's firewall has no chain DOCKER-USER to refuse "
                 "connections in: expected single, or an engine with the firewall backend iptables."
             )
-    yield from _exposure_problems(settings, host)
+    yield from exposure_problems(settings, host)
 
 
 def twins(settings: Settings, host: HostFacts) -> dict[str, str]:
@@ -199,7 +199,8 @@ def _lost_chain(host: HostFacts) -> bool:
     return bool(host["engine"]) and not host["firewall"] and not tells
 
 
-def _exposure_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
+def exposure_problems(settings: Settings, host: HostFacts) -> Iterator[str]:
+    """Yield why nothing would enforce `exposure_allow_from`, and whether it leaves out who runs this."""
     allowed = settings["exposure_allow_from"]
     if allowed and _lost_chain(host):
         yield (

@@ -86,7 +86,13 @@ def node_problems(settings: Settings, host: HostFacts, release: Release) -> list
         *_disk_problems(settings, host, release),
         *_mount_problems(settings, host),
         *_link_problems(settings, host, release),
+        *(network_preflight.exposure_problems(settings, host) if published(release) else ()),
     ]
+
+
+def published(release: Release) -> bool:
+    """Tell whether a container of a release publishes a port."""
+    return any(one["ports"] for one in release["containers"].values())
 
 
 def _system_problems(host: HostFacts) -> Iterator[str]:

@@ -22,6 +22,7 @@ SETTINGS: Any = {
     "docker_start_at_boot": "none",
     "docker_userland_proxy": False,
     "network_layout": "single",
+    "network_recreate_allowed": False,
     "exposure_allow_from": [],
     "http_port": 80,
 }
@@ -295,7 +296,22 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
     "another subnet of an overlay": (
         wanted(),
         shown(a={"host": {"networks": [{**OVERLAY, "subnets": ["10.88.0.0/24"]}]}}),
-        "The network sse-network has the subnet 10.88.0.0/24 on a, and would get 10.99.0.0/24: no overlay is made anew",
+        "The network sse-network has the subnet 10.88.0.0/24 on a, and would get 10.99.0.0/24. A Swarm changes no",
+    ),
+    "an overlay that is encrypted": (
+        wanted(),
+        shown(a={"host": {"networks": [{**OVERLAY, "encrypted": True}]}}),
+        "The network sse-network is encrypted on a, and network_encrypted is false. A Swarm changes no network",
+    ),
+    "a kernel that cannot encrypt": (
+        wanted(),
+        shown(c={"no_ipsec": "its kernel has no ESP"}),
+        "network_encrypted is true, and c cannot encrypt an overlay: its kernel has no ESP. Expected a kernel that has",
+    ),
+    "a host that ESP does not come to": (
+        wanted(),
+        shown(b={"unmet": [{"peer": "c", "protocol": "esp", "port": 50, "why": "no answer"}]}),
+        "b does not reach c (192.0.2.3) by ESP, IP protocol 50: no answer. With network_encrypted, what containers",
     ),
     "managers that decide nothing": (
         wanted(),
@@ -422,3 +438,11 @@ def test_a_swarm_that_is_used_is_told_with_nodes_of_others() -> None:
 def test_the_address_is_that_of_the_default_route(given: str, routes: bool, address: str) -> None:
     facts = host("192.0.2.1", **({} if routes else {"routes": []}))
     assert cluster_preflight.address_of(facts, given) == address
+
+
+def test_an_overlay_may_be_made_anew_where_that_is_allowed() -> None:
+    allowed: Any = {**SETTINGS, "network_recreate_allowed": True}
+    for changes in ({"subnets": ["10.88.0.0/24"]}, {"encrypted": True}):
+        found = shown(a={"host": {"networks": [{**OVERLAY, **changes}]}})
+        assert problems(wanted()._replace(settings=allowed), found) == []
+        assert problems(wanted(), found)

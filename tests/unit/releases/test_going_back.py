@@ -149,6 +149,7 @@ def test_a_cluster_says_what_goes_back_where_settings_are_put_in_place(
         monkeypatch.setattr(cluster.cluster_preflight, name, lambda *_: [])
     monkeypatch.setattr(cluster.swarm_ports, "admitted", lambda *_: None)
     monkeypatch.setattr(cluster.swarm_ports, "findings", lambda *_: [])
+    monkeypatch.setattr(cluster.edge_ports, "findings", lambda *_: [])
     said = action.decide({"projects": {}, "stored": [], "backup": None, **arguments})["warnings"]
     assert [("app_replicas from 5 to 3" in one) for one in said] == [True] * says
 
