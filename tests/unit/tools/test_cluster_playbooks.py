@@ -1,4 +1,4 @@
-"""Tasks of the playbooks of clusters: what looks at a stack says of which run it is, which has its lock."""
+"""Tasks of the playbooks of clusters: of which run they say they are, and what comes after a host that is lost."""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ def test_who_asks_for_services_says_of_which_run_that_is(path: Path) -> None:
     asked = [(one["name"], one[MODULE]) for one in tasks(yaml.safe_load(path.read_text())) if MODULE in one]
     unnamed = [name for name, given in asked if given.get("state", "present") in LOCKING and "meta" not in given]
     assert not unnamed, f"expected meta in {unnamed}: a run that has the lock refuses what is of no run"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks/cluster").glob("*.yml")), ids=lambda path: path.name)
+def test_a_host_whose_loss_is_ignored_does_not_end_the_play(path: Path) -> None:
+    every = list(tasks(yaml.safe_load(path.read_text())))
+    if any("hosts" in one and not one.get("any_errors_fatal") for one in every):
+        return
+    ended = [one["name"] for one in every if one.get("ignore_unreachable") and one.get("any_errors_fatal") is not False]
+    assert not ended, f"expected any_errors_fatal: false at {ended}: Ansible ends a play with true for such a host, too"
