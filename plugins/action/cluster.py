@@ -137,6 +137,7 @@ class ActionModule(release.ActionModule):
             "notices": notices,
             "cluster": {
                 "groups": groups,
+                "silent": sorted(silent),
                 "addresses": {name: one["address"] for name, one in nodes.items()},
                 "open_files": cluster.open_files,
                 "held": held,

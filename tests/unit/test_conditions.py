@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -62,3 +63,12 @@ def test_a_condition_is_true_or_false(file: str) -> None:
 def test_a_list_at_the_end_is_found() -> None:
     assert open_ended("host == asked and hostvars[first].judged.changes") == ["hostvars[first].judged.changes"]
     assert open_ended("host == asked and judged.changes | length > 0") == []
+
+
+def test_doctor_rewrites_no_chain_of_the_swarm_while_a_host_is_silent() -> None:
+    [play] = yaml.load((ROOT / "playbooks/cluster/doctor.yml").read_text(), Reader)
+    [mends] = [one["when"] for one in play["tasks"] if "admitted" in str(one.get("block"))]
+    judge = jinja2.Environment(autoescape=True).compile_expression(mends)
+    known = {"settings": {"doctor_fix": True}}
+    assert judge(**known, cluster={"port_findings": ["one"], "silent": []})
+    assert not judge(**known, cluster={"port_findings": ["one"], "silent": ["two"]})

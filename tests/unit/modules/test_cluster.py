@@ -79,6 +79,7 @@ def test_the_log_of_a_cluster_moves_only_where_a_run_says_so() -> None:
     )
     allowed = Action(KEPT, log_remote_move_allowed=True).decide(ARGUMENTS)["ansible_facts"]
     assert allowed["cluster"]["outward"] == []  # no container of this release uses it
+    assert allowed["cluster"]["silent"] == []
     assert Action({}).decide(ARGUMENTS)["ansible_facts"]["releases"]
     assert Action(KEPT).decide({**ARGUMENTS, "looks": True})["ansible_facts"]["releases"]
 
@@ -94,3 +95,10 @@ def test_a_host_lacks_what_it_may_have_to_run_and_no_more() -> None:
     assert cluster.lacking(wanted, groups, {"log": "c"}, images) == {"b": ["app:1", "web:1"], "c": ["log:1"]}
     whole = {name: ["web:1", "app:1", "log:1"] for name in images}
     assert cluster.lacking(wanted, groups, {"log": "c"}, whole) == {}
+
+
+def test_a_host_that_did_not_answer_or_is_left_out_is_silent() -> None:
+    action = Action({})
+    action.variables["groups"]["app"] = ["a", "c", "b"]
+    looks = action.decide({**ARGUMENTS, "looks": True})["ansible_facts"]
+    assert looks["cluster"]["silent"] == ["b", "c"]
