@@ -72,3 +72,12 @@ def test_doctor_rewrites_no_chain_of_the_swarm_while_a_host_is_silent() -> None:
     known = {"settings": {"doctor_fix": True}}
     assert judge(**known, cluster={"port_findings": ["one"], "silent": []})
     assert not judge(**known, cluster={"port_findings": ["one"], "silent": ["two"]})
+
+
+def test_a_rollout_that_goes_back_asks_about_copies_before_its_first_wave_too() -> None:
+    [wave] = yaml.load((ROOT / "playbooks/cluster/wave.yml").read_text(), Reader)
+    [asks] = [one["when"] for one in wave["block"] if "copies.yml" in str(one)]
+    judge = jinja2.Environment(autoescape=True).compile_expression(asks)
+    known = {"cluster": {"copies": True}, "__first": "a", "hostvars": {"a": {"swarm_changes": ["~ k-2"]}}}
+    assert [bool(judge(**known, cluster_wave=wave)) for wave in (0, 1)] == [False, True]
+    assert judge(**known, cluster_wave=0, cluster_going_back="The rollout was aborted by ana.")

@@ -292,7 +292,7 @@ class SwarmRollout:
 
         A later wave finds it as it should be. What has data must have ended before anything else may write them.
 
-        :raises ApplyError: something does not end
+        :raises ApplyError: something does not end, or an operator aborted the rollout
         """
         if not (self.request.recreate and self.is_there) or self.request.wave:
             return False
@@ -301,6 +301,8 @@ class SwarmRollout:
         if not lines:
             return False
         names = [name for release in self.request.releases for name in release["networks"]]
+        if not (self.request.check or self.request.aborted):
+            self.control.gate()  # a rollout that is paused or aborted is so while everything runs
         report.around += dict.fromkeys(lines)
         known = {one.id: one.name for one in self.api.services() if one.label("stack") == self.stack}
         report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, names, check=self.request.check)
@@ -319,7 +321,8 @@ class SwarmRollout:
         wave = self.request.wave
         if self.request.aborted:
             touched = {one["container"] for one in (self.request.begun or {}).get("changes", [])}
-            actions = [one for one in actions if one.container in touched]
+            # What is gone went with an overlay that was to be made anew.
+            actions = [one for one in actions if one.container in touched or one.kind == "create"]
         return actions if wave is None else [one for one in actions if wave_of(one, services) == wave]
 
     def without_away(self, actions: list[Action], held: Mapping[str, str]) -> list[Action]:

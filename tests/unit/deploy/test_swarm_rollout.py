@@ -285,6 +285,50 @@ def test_an_aborted_rollout_goes_back_for_what_it_changed_and_for_nothing_else(
     assert (line["outcome"], line["error"]) == ("failed", why)
 
 
+def encrypted(wanted: Any) -> Any:
+    networks = {name: {**one, "encrypted": True} for name, one in wanted["networks"].items()}
+    return {**wanted, "networks": networks}
+
+
+def test_an_abort_before_an_overlay_is_made_anew_ends_nothing(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand.run(FULL)
+    before = dict(stand.swarm.shown)
+    aborting(stand, monkeypatch, 0)
+    with pytest.raises(AbortedError):
+        stand.run(encrypted(FULL), recreate=True)
+    assert (stand.swarm.shown, stand.swarm.ending) == (before, {})
+    assert "encrypted" not in stand.engine.made[-1]["Options"]
+
+
+def test_an_abort_after_an_overlay_was_made_anew_brings_back_all_that_ended_for_it(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.run(FULL)
+    before = {name: one.request for name, one in stand.swarm.shown.items()}
+    made: list[str] = []
+    asked = stand.swarm.create
+
+    def create(request: Any) -> None:
+        made.append(request["Name"])
+        asked(request)
+
+    def gate(_: Any) -> None:
+        if made:
+            raise AbortedError("The rollout was aborted by ana.")
+
+    monkeypatch.setattr(stand.swarm, "create", create)
+    monkeypatch.setattr(Control, "gate", gate)
+    report = SwarmReport()
+    with pytest.raises(AbortedError):
+        stand.rollout(encrypted(FULL), recreate=True).run(report)
+    assert made == ["sse-a"]
+    stand.run(FULL, recreate=True, begun=report.attempt, aborted="The rollout was aborted by ana.")
+    assert "encrypted" not in stand.engine.made[-1]["Options"]
+    assert {name: one.request["TaskTemplate"] for name, one in stand.swarm.shown.items()} == {
+        name: one["TaskTemplate"] for name, one in before.items()
+    }
+
+
 # --- hosts that are drained, added again and removed
 
 REPLICAS = release(
