@@ -309,7 +309,9 @@ def refuse_misfit(manifest: Manifest, stack: str, state_directory: str, packed: 
         name for name in ("releases", "data", "secrets") if (state / name).is_dir() and any((state / name).iterdir())
     ]
     several = share != WHOLE
-    again = several and bool(half_restored(state_directory, several=True))  # `restore` removes what is there
+    # Until all hosts say that they have everything, one that says so may be beside one that does not, which wants this
+    # restore again. Nothing was brought up in either case: `restore` removes what is there.
+    again = several and (state / RESTORING).exists()
     if present and not again:
         where = ", ".join(str(state / name) for name in present)
         raise BackupError(
@@ -371,7 +373,7 @@ def restore(
     refuse_misfit(manifest, stack, state_directory, share=share)
     state = Path(state_directory)
     fresh = state / RESTORING
-    if half_restored(state_directory):  # of several hosts: one host was refused
+    if fresh.exists():  # of several hosts: one host was refused
         for name in ("data", "releases", "secrets"):
             shutil.rmtree(state / name, ignore_errors=True)
         (state / "history.jsonl").unlink(missing_ok=True)

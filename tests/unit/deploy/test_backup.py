@@ -573,9 +573,14 @@ def test_a_backup_of_one_host_comes_to_several_each_with_what_it_is_to_run(state
         assert not (tmp_path / host / "data/demo-log/log/of-before").exists()
         backup.placed_here(str(tmp_path / host))
         assert backup.half_restored(str(tmp_path / host), several=True) == ""
+        # Another host may not have said that when the run was killed: then all of it is repeated.
+        backup.refuse_misfit(manifest, "demo", str(tmp_path / host), 1, of_it)
+        backup.restore(archive, manifest, secrets, "demo", str(tmp_path / host), of_it)
+        assert "run ./sse restore again" in backup.half_restored(str(tmp_path / host), several=True)
+        backup.placed_here(str(tmp_path / host))
+        backup.forget_archive(str(tmp_path / host))
         with pytest.raises(BackupError, match="is here already") if comes(manifest, "demo", of_it) else nullcontext():
             backup.refuse_misfit(manifest, "demo", str(tmp_path / host), 1, of_it)
-        backup.forget_archive(str(tmp_path / host))
         assert not (tmp_path / host / "restoring").exists()
         backup.placed_everywhere(str(tmp_path / host))
         assert backup.half_restored(str(tmp_path / host)) == ""
