@@ -258,7 +258,7 @@ def without_data(services: Sequence[SwarmService], nodes: Mapping[str, NodeFact]
             label
             for service in services
             for label in node["labels"]
-            if label == (own := holds_label(service.name)) or label.startswith(f"{own}-")
+            if label == (own := holds_label(service.name)) or label.removeprefix(f"{own}-").isdigit()
         ]
         if gone:
             rest = {key: value for key, value in node["labels"].items() if key not in gone}
