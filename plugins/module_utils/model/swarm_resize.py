@@ -153,7 +153,7 @@ def told(wanted: Resize, chosen: Way, shown: Shown) -> list[str]:
 def problems(wanted: Resize, chosen: Way, shown: Shown) -> list[str]:
     """Return every reason why that must not be done, one sentence each, with the host."""
     if chosen["kind"] == "none":
-        return list(_without_first(wanted, chosen, shown))
+        return [*_without_first(wanted, chosen, shown), *_without_others(wanted, chosen, shown)]
     own = shown["seen"][chosen["host"]][chosen["first"]]
     if own["decides"] and wanted["decides"]:
         why = (
@@ -178,6 +178,21 @@ def _without_first(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
         yield (
             f"{host}: {first} has no data here, and {', '.join([*go, *unlike])} may have the only ones: expected the "
             f"number as it was, until {first} has a copy."
+        )
+
+
+def _without_others(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
+    """Refuse to start more than half of those that decide with no data beside the first one, which has everything.
+
+    They would decide that there is nothing, and it would take that over from them.
+    """
+    first, host = chosen["first"], chosen["host"]
+    known = {name for each in shown["seen"].values() for name, one in each.items() if one["cluster"]}
+    lack = [name for name in wanted["members"] if name not in known]
+    if first in shown["complete"] and first in known and 2 * len(lack) > len(wanted["members"]):
+        yield (
+            f"{host}: {first} has everything, and stands still because a step ended too soon. {', '.join(lack)} would "
+            "decide with no data, and are more than half: expected one first, and then several."
         )
 
 

@@ -75,6 +75,9 @@ RUN = dict.fromkeys(NAMES, (1, 1))
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={"s-k": (1, 1)}), "shrink", ["s-k-2 does not", "s-k-3 does not"]),
         # A run ended when others had begun to decide, or after everything was brought to the first one.
         (TO_ONE, shown(data(THREE), seen=ALONE, tasks={"s-k": (0, 0)}, complete=["s-k"]), "shrink", []),
+        # Then hosts of the others were lost and replaced.
+        (TO_THREE, shown(data(THREE), data(THREE), EMPTY, complete=["s-k"]), "none", []),
+        (TO_THREE, shown(data(THREE), complete=["s-k"]), "none", ["s-k-2, s-k-3 would decide with no data"]),
         # The host of the first one was replaced, and the others would end.
         (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}), "none", ["a: s-k has no data here, and s-k-2, s-k-3 may"]),
         (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}, of={"s-two-k": ["s-two", "k"]}), "none", []),
