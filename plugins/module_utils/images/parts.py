@@ -12,7 +12,7 @@ import posixpath
 import tarfile
 from typing import TYPE_CHECKING, BinaryIO
 
-from ansible_collections.sse.platform.plugins.module_utils.images.steps import ImagesError
+from ansible_collections.sse.platform.plugins.module_utils.images.steps import BROKEN, ImagesError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,9 +53,11 @@ def extract(archive: Path, references: Collection[str], target: BinaryIO) -> boo
                     if one.name in wanted:
                         part.addfile(one, source.extractfile(one) if one.isfile() else None)
             return True
-    except (OSError, KeyError, ValueError, tarfile.TarError) as error:
+    except BROKEN as error:
         if isinstance(error, ImagesError):
             raise
+        if isinstance(error, OSError) and error.errno:  # of the disk, such as that it is full; gzip gives none
+            raise ImagesError(f"the images of {archive} that a host lacks could not be taken out: {error}") from error
         raise ImagesError(f"{archive} is no archive of images ({error}): expected one of `docker save`") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,8 @@ OURS = "sse-platform"
 DEFAULT_REGISTRY = "registry-1.docker.io"
 # Hexadecimal digits of SHA-256 in a tag: short enough to read, long enough that no two inputs here share one.
 HASH_LENGTH = 16
+# What reading a file raises where it is no archive, or one that ends in the middle or is damaged.
+BROKEN = (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error)
 
 
 class ImagesError(ValueError):
@@ -86,7 +89,7 @@ def archive_references(path: Path, setting: str = "images_archive") -> dict[str,
             manifest = archive.extractfile("manifest.json")
             entries: list[Json] = json.load(manifest) if manifest else []
             return {tag: str(entry.get("Config")) for entry in entries for tag in _tags(entry)}
-    except (OSError, KeyError, ValueError, tarfile.TarError) as error:
+    except BROKEN as error:
         raise ImagesError(
             f"{setting} is '{path}', which is no archive of images ({error}): expected a file that `docker save` wrote"
         ) from error

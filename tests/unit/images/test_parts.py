@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.images.parts import extract
@@ -70,3 +72,22 @@ def test_an_image_that_is_not_in_the_archive_is_named(archive: Path, tmp_path: P
     (tmp_path / "no.tar").write_text("text")
     with pytest.raises(ImagesError, match="is no archive of images"):
         extract(tmp_path / "no.tar", ["a:1"], io.BytesIO())
+
+
+def test_an_archive_that_is_cut_off_or_damaged_is_told_in_a_sentence(archive: Path) -> None:
+    whole = archive.read_bytes()
+    for broken in (whole[: len(whole) * 2 // 3], whole[:40] + bytes(80) + whole[120:]):
+        archive.write_bytes(broken)
+        with pytest.raises(ImagesError, match="is no archive of images"):
+            extract(archive, ["a:1"], io.BytesIO())
+        with pytest.raises(ImagesError, match="which is no archive of images"):
+            archive_references(archive)
+
+
+def test_a_full_disk_of_this_machine_is_not_told_of_the_archive(archive: Path) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ImagesError, match=r"could not be taken out: .*No space left on device"):
+        extract(archive, ["a:1"], Full())
