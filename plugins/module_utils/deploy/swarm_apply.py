@@ -463,10 +463,10 @@ def patience(service: SwarmService) -> float:
     return EXTRA_SECONDS + task + stop_seconds(service) + swarm_services.MONITOR_SECONDS
 
 
-def tear_down(api: SwarmApi, engine: Api, stack: str, names: list[str], *, check: bool = False) -> list[str]:
+def tear_down(api: SwarmApi, engine: Api, stack: str, *, check: bool = False) -> list[str]:
     """Remove what a stack has in the Swarm, and return it. Data, and the labels that say who holds them, stay.
 
-    :param names: of its networks
+    Networks are known by their labels: with another network_layout, the settings name others than there are.
     """
     services = [one for one in api.services() if one.label("stack") == stack]
     removed = [f"- {one.name}" for one in services]
@@ -476,7 +476,7 @@ def tear_down(api: SwarmApi, engine: Api, stack: str, names: list[str], *, check
     networks = [
         one
         for one in engine.networks()
-        if one["Name"] in names and (one["Labels"] or {}).get(SWARM_LABEL) == stack and one["Driver"] == "overlay"
+        if (one["Labels"] or {}).get(SWARM_LABEL) == stack and one["Driver"] == "overlay"
     ]
     for kind, name, identity in objects:
         removed.append(f"- {kind[:-1]} {name}")

@@ -405,11 +405,10 @@ class SwarmRollout:
 
     def remove(self, report: SwarmReport) -> None:
         """Remove everything of the stack from the Swarm; its data, secrets and releases stay."""
-        names = [name for release in self.request.releases for name in release["networks"]]
         with self.alone():
             if self.is_there:
                 check = self.request.check
-                report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, names, check=check)
+                report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, check=check)
 
     def forget(self, report: SwarmReport) -> None:
         """Take the labels from nodes of the inventory that say who has data: these are about to be deleted there."""

@@ -172,7 +172,7 @@ class Names:
             for network in joined
             if (pool := network.get("ipv6"))
         }
-        if segments.PORTS in asked:
+        if segments.PORTS in asked and segments.PORTS in networks:  # a Swarm has no such bridges
             try:
                 own = segments.own_bridge(networks[segments.PORTS], self.full[short], one["address"])
             except ValueError as error:

@@ -14,7 +14,7 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, TypeVar
 
-from ansible_collections.sse.platform.plugins.module_utils.model import segments, spec
+from ansible_collections.sse.platform.plugins.module_utils.model import spec
 from ansible_collections.sse.platform.plugins.module_utils.model.observed import LABEL
 
 if TYPE_CHECKING:
@@ -115,11 +115,6 @@ def services(release: Release, cluster: Cluster) -> list[SwarmService]:
 
     :raises spec.SpecError: for what a Swarm cannot run
     """
-    if release["layout"] != segments.SINGLE:
-        raise spec.SpecError(
-            f"network_layout is {release['layout']}: the stack firewall knows containers by reserved addresses, and a "
-            "Swarm reserves none; expected single"
-        )
     if any("ipv6" in network for network in release["networks"].values()):
         raise spec.SpecError("network_ipv6 is true: the overlay of a Swarm has IPv4 alone here; expected false")
     containers = release["containers"]

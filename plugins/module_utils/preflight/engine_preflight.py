@@ -241,7 +241,7 @@ def _configured(settings: Settings, host: HostFacts, engine: EngineFact, traits:
 
 def _needs_rules(settings: Settings) -> str:
     """Return the setting that only rules of the stack's own can fulfil; empty where there is none."""
-    if settings["network_layout"] == segments.SEGMENTED:
+    if settings["network_layout"] == segments.SEGMENTED and settings.get("deployment") != "swarm":
         return "network_layout"
     return "exposure_allow_from" if settings["exposure_allow_from"] else ""
 

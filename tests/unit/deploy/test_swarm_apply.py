@@ -372,15 +372,16 @@ def test_everything_of_a_stack_is_removed_and_nothing_of_others() -> None:
     bring(swarm, release(container("a", config={"/etc": {"x": "1"}})))
     swarm.shown["theirs"] = swarm.shown["sse-a"]._replace(name="theirs", id="theirs", labels={})
     own: Any = {"Id": "1", **swarm_apply.overlay(NETWORK, "sse", 1500)}
-    engine: Any = Networks(own, {**own, "Id": "2", "Labels": None}, {**own, "Id": "3", "Name": "other"})
+    segment, theirs = {**own, "Id": "3", "Name": "sse-app"}, {"sse.platform.swarm-stack": "other"}
+    engine: Any = Networks(own, {**own, "Id": "2", "Labels": None}, segment, {**own, "Id": "4", "Labels": theirs})
     gone: list[str] = []
     swarm.remove_object = lambda kind, __: gone.append(kind)  # type: ignore[attr-defined]
     swarm.remove_network = gone.append  # type: ignore[attr-defined]
-    told = swarm_apply.tear_down(swarm, engine, "sse", ["sse-network"], check=True)  # type: ignore[arg-type]
+    told = swarm_apply.tear_down(swarm, engine, "sse", check=True)  # type: ignore[arg-type]
     assert (gone, list(swarm.shown)) == ([], ["sse-a", "theirs"])
-    assert swarm_apply.tear_down(swarm, engine, "sse", ["sse-network"]) == told  # type: ignore[arg-type]
-    assert (gone, list(swarm.shown)) == (["configs", "1"], ["theirs"])
-    assert [told[0], told[-1]] == ["- sse-a", "- network sse-network"]
+    assert swarm_apply.tear_down(swarm, engine, "sse") == told  # type: ignore[arg-type]
+    assert (gone, list(swarm.shown)) == (["configs", "1", "3"], ["theirs"])
+    assert [told[0], *told[-2:]] == ["- sse-a", "- network sse-network", "- network sse-app"]
 
 
 def test_hosts_get_the_texts_of_live_secrets() -> None:

@@ -82,6 +82,14 @@ def test_in_segments_a_container_joins_those_it_names_and_a_bridge_of_its_own_wh
     assert (single["layout"], list(single["networks"])) == ("single", ["sse-network"])
 
 
+def test_without_bridges_for_ports_a_container_joins_the_other_segments_that_it_names() -> None:
+    swarm = {name: {**network, "internal": False} for name, network in SEGMENTS.items() if name != "ports"}
+    one = container(address=11, segments=["data", "ports"], ports=[PORT])
+    built = build({"redis": one}, networks=swarm)
+    assert (built["layout"], list(built["networks"])) == ("segmented", ["sse-data"])
+    assert built["containers"]["sse-redis"]["networks"] == {"sse-data": "10.99.2.11"}
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [

@@ -45,6 +45,16 @@ def test_single_has_one_network_and_segmented_five() -> None:
     ]
 
 
+def test_a_swarm_has_no_network_for_ports_and_none_without_a_way_out() -> None:
+    networks = segments.networks({**SETTINGS, "deployment": "swarm"})
+    assert [(name, one["internal"]) for name, one in networks.items()] == [
+        ("network", False),
+        ("app", False),
+        ("data", False),
+        ("monitoring", False),
+    ]
+
+
 def test_bridges_of_their_own_overlap_nobody_else_s() -> None:
     ports = segments.networks(SETTINGS)["ports"]
     subnets = [ipaddress.IPv4Network(segments.own_bridge(ports, "x", number)["subnet"]) for number in range(10, 74)]

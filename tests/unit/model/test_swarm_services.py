@@ -305,7 +305,6 @@ def test_services_that_share_a_directory_run_on_the_same_hosts() -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "segments": (release(container(), layout="segmented"), "network_layout is segmented: .* expected single"),
     "IPv6": (release(container(), networks={"n": {**NETWORK, "ipv6": {}}}), "network_ipv6 is true"),
     "a port of the host": (release(container(reaches_host=[9])), r"one\.reaches_host: port 9 of its host"),
     "one address": (

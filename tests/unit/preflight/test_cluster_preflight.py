@@ -144,7 +144,17 @@ OVERLAY: dict[str, Any] = {
     "labels": {"sse.platform.swarm-stack": "sse"},
     "device": "",
 }
+OURS = {**TASK, "labels": {"sse.platform.swarm-stack": "sse"}}
 LIVE: dict[str, Any] = {"engine": {"live_restore": True}}
+
+
+def wanted_segments() -> Wanted:
+    """A stack in segments."""
+    found = wanted()
+    [made] = found.releases
+    app: Any = {"name": "sse-app", "subnet": "10.99.1.0/24", "segment": "app"}
+    part: Any = {**made, "layout": "segmented", "networks": {**made["networks"], "sse-app": app}}
+    return found._replace(releases=[part])
 
 
 def unmet(port: int, protocol: str = "tcp", peer: str = "c") -> dict[str, Any]:
@@ -312,6 +322,21 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
         wanted(),
         shown(b={"unmet": [{"peer": "c", "protocol": "esp", "port": 50, "why": "no answer"}]}),
         "b does not reach c (192.0.2.3) by ESP, IP protocol 50: no answer. With network_encrypted, what containers",
+    ),
+    "one overlay, and several are asked for": (
+        wanted_segments(),
+        shown(b={"host": {"networks": [OVERLAY], "containers": [OURS]}}),
+        "The stack runs with network_layout single on b, and would get segmented",
+    ),
+    "several overlays, and one is asked for": (
+        wanted(),
+        shown(b={"host": {"networks": [OVERLAY, {**OVERLAY, "name": "sse-app"}], "containers": [OURS]}}),
+        "The stack runs with network_layout segmented on b, and would get single",
+    ),
+    "the subnet of a segment": (
+        wanted_segments(),
+        shown(b=OVERLAP),
+        "network_segment_subnets.app is '10.99.1.0/24': on b it overlaps the route 10.99.0.0/16 through tun0",
     ),
     "managers that decide nothing": (
         wanted(),
