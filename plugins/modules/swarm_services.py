@@ -59,6 +59,12 @@ options:
       The services to bring up. Between two waves, M(sse.platform.node_reload) runs the programs of roles on each host.
       Without it, all services are brought up.
     type: int
+  bridges:
+    description: >-
+      Have services that run stay on the networks that they are on, beside those that they are to be on. Another run
+      without this takes them off the former.
+    type: bool
+    default: false
   behind:
     description: >-
       What each service lacks that keeps copies with others, as M(sse.platform.node_reload) returns it. With it, no such
@@ -139,6 +145,10 @@ specs:
   description: By host, the services that read files anew while they run, as M(sse.platform.node_files) takes them.
   returned: O(state=prepared)
   type: dict
+moves:
+  description: Whether services that run have to join networks. Then O(bridges) comes first.
+  returned: O(state=prepared)
+  type: bool
 texts:
   description: The texts of their files, by key. They hold secrets, so the task needs C(no_log).
   returned: O(state=prepared)
@@ -221,6 +231,7 @@ def main() -> None:
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "at_once": {"type": "int", "default": 1},
             "wave": {"type": "int"},
+            "bridges": {"type": "bool", "default": False},
             "behind": {"type": "dict"},
             "recreate": {"type": "bool", "default": False},
             "begun": {"type": "dict"},
@@ -255,6 +266,7 @@ def main() -> None:
         mtu=known["mtu"],
         check=module.check_mode or options["state"] == "compared",
         availability=options["availability"],
+        bridges=options["bridges"],
         wave=options["wave"],
         behind=options["behind"],
         recreate=options["recreate"],
@@ -345,7 +357,7 @@ def prepared(rollout: SwarmRollout) -> dict[str, Any]:
         host: [{**one, "files": {name: key(text) for name, text in one["files"].items()}} for one in wanted]
         for host, wanted in found.items()
     }
-    return {"directories": directories, "texts": texts, "specs": specs}
+    return {"directories": directories, "texts": texts, "specs": specs, "moves": rollout.moves()}
 
 
 def seen_by(rollout: SwarmRollout) -> swarm_checks.Seen:

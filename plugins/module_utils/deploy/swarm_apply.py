@@ -198,6 +198,16 @@ def make_overlays(running: Running, networks: list[InspectedNetwork], mtu: int, 
     return changes
 
 
+def unused_overlays(engine: Api, stack: str, release_networks: Iterable[str]) -> list[InspectedNetwork]:
+    """Return the overlays of a stack that no release names."""
+    kept = set(release_networks)
+    return [
+        one
+        for one in engine.networks()
+        if (one["Labels"] or {}).get(SWARM_LABEL) == stack and one["Driver"] == "overlay" and one["Name"] not in kept
+    ]
+
+
 def subnet_of(network: InspectedNetwork) -> str:
     """Return the subnet of a network."""
     pools = (network["IPAM"] or {}).get("Config") or []
@@ -473,11 +483,7 @@ def tear_down(api: SwarmApi, engine: Api, stack: str, *, check: bool = False) ->
     for one in [] if check else services:
         api.remove(one.id)
     objects = all_objects(api, stack)
-    networks = [
-        one
-        for one in engine.networks()
-        if (one["Labels"] or {}).get(SWARM_LABEL) == stack and one["Driver"] == "overlay"
-    ]
+    networks = unused_overlays(engine, stack, ())
     for kind, name, identity in objects:
         removed.append(f"- {kind[:-1]} {name}")
         if not check:

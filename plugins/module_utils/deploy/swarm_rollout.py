@@ -29,7 +29,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import (
     swarm_placement,
     swarm_services,
 )
-from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import swarm_plan
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import lacks_networks, on_both, swarm_plan
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
     ReleaseStore,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SwarmService
 
 
+TWICE = "~ networks: services that run join others, so each is replaced twice: first it is on the old ones, too"
 NO_SWARM: SwarmFact = {
     "state": "inactive",
     "error": "",
@@ -77,6 +78,7 @@ class SwarmRequest:
     mtu: int = 1500  # the largest packet that every host can send
     check: bool = False  # plan only
     availability: Mapping[str, str] = field(default_factory=dict[str, str])  # of hosts where it may have to change
+    bridges: bool = False  # services stay on the networks that they are on, beside those that they are to be on
     wave: int | None = None  # of the services to bring up; without it, all of them
     behind: Mapping[str, str] | None = None  # what each service lacks that keeps copies; None where nobody asked
     begun: types.Attempt | None = None  # what an earlier wave of this run wrote into the history
@@ -260,12 +262,14 @@ class SwarmRollout:
         else:
             report.around += swarm_apply.change_nodes(self.api, steps)
         gone = self.remake(report, [service for services in compiled for service in services])
-        for (release, store), services in zip(made, compiled, strict=True):
+        if check and not request.wave and not gone and self.moves(compiled):
+            report.around.append(TWICE)
+        for (release, store), wanted in zip(made, compiled, strict=True):
             store_of = ReleaseStore(self.directory, release["project"])
             number = before.get(release["project"]) or store_of.number_for(release, fresh)
             present = self.engine.networks() if self.is_there and not gone else []
             observed = self.api.services() if self.is_there and not gone else []
-            homes = self.homes(services, observed)
+            homes = self.homes(wanted, observed)
             running = swarm_apply.Running(
                 self.api, self.engine, store, release, number, tell=request.tell, homes=homes, at_once=request.at_once,
                 gate=unasked if request.aborted else self.control.gate, canary=request.canary,
@@ -273,6 +277,7 @@ class SwarmRollout:
             made_here = swarm_apply.make_overlays(running, present, request.mtu, check=check)
             report.around += [] if check and request.wave else made_here
             names = {one["Id"]: one["Name"] for one in self.engine.networks()} if self.is_there else {}
+            services = on_both(wanted, by_name(observed), names) if request.bridges else wanted
             actions = swarm_plan(services, observed, self.stack, release["project"], names, homes)
             actions = self.without_away(self.chosen(actions, services), held)
             self.refuse_last_copies(actions, services, observed)
@@ -285,6 +290,10 @@ class SwarmRollout:
             for kind, name, identity in swarm_apply.unused_objects(self.api, self.stack):
                 self.api.remove_object(kind, identity)
                 report.afterwards.append(f"- {kind[:-1]} {name}")
+            named = [name for release, __ in made for name in release["networks"]]
+            for network in swarm_apply.unused_overlays(self.engine, self.stack, named):
+                self.api.remove_network(network["Id"])
+                report.afterwards.append(f"- network {network['Name']}")
         return self.is_last(compiled)
 
     def remake(self, report: SwarmReport, services: list[SwarmService]) -> bool:
@@ -300,15 +309,22 @@ class SwarmRollout:
         lines = [line for one in self.request.releases for line in swarm_apply.to_remake(one, networks)]
         if not lines:
             return False
-        names = [name for release in self.request.releases for name in release["networks"]]
         if not (self.request.check or self.request.aborted):
             self.control.gate()  # a rollout that is paused or aborted is so while everything runs
         report.around += dict.fromkeys(lines)
         known = {one.id: one.name for one in self.api.services() if one.label("stack") == self.stack}
-        report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, names, check=self.request.check)
+        report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, check=self.request.check)
         if not self.request.check:
             swarm_apply.wait_for_the_end(self.api, known, max(map(swarm_apply.stop_seconds, services), default=0))
         return self.request.check
+
+    def moves(self, compiled: list[list[SwarmService]] | None = None) -> bool:
+        """Tell whether services that run have to join networks, such as those of another layout."""
+        if not self.is_there:
+            return False
+        services = [one for services in compiled for one in services] if compiled else self.compiled()
+        networks = {one["Id"]: one["Name"] for one in self.engine.networks()}
+        return lacks_networks(services, by_name(self.api.services()), networks)
 
     def foresee(self) -> list[str]:
         """Take hosts that are no nodes yet for nodes, as which they have joined before a run gets here; return them."""
@@ -399,7 +415,9 @@ class SwarmRollout:
             record("applied")
 
     def is_last(self, compiled: list[list[SwarmService]]) -> bool:
-        """Tell whether no wave follows."""
+        """Tell whether no wave follows. After those that bridge networks, all do."""
+        if self.request.bridges:
+            return False
         last = max((service.wave for services in compiled for service in services), default=0)
         return self.request.wave is None or self.request.wave >= last
 
@@ -438,6 +456,11 @@ class SwarmRollout:
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             recorder.end(stack_number(self.directory), changes, others, error, whole=whole)
         report.attempt = recorder.attempt
+
+
+def by_name(observed: list[ObservedService]) -> dict[str, ObservedService]:
+    """Return services by their names."""
+    return {one.name: one for one in observed}
 
 
 def wave_of(action: Action, services: list[SwarmService]) -> int:

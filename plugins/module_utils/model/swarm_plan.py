@@ -105,6 +105,48 @@ def with_names(request: Json, networks: Mapping[str, str]) -> Json:
     return {**request, "TaskTemplate": {**task, "Networks": named}}
 
 
+def on_both(
+    wanted: list[SwarmService], observed: Mapping[str, ObservedService], networks: Mapping[str, str]
+) -> list[SwarmService]:
+    """Return services on the networks that they are to be on, and on those that they are on now.
+
+    A Swarm changes networks by new tasks. With another layout, these would share none with tasks that are not yet new.
+
+    :param networks: the name of each network of the Swarm, by id
+    """
+    return [_joined(one, networks_of(observed[one.name], networks)) if one.name in observed else one for one in wanted]
+
+
+def lacks_networks(
+    wanted: list[SwarmService], observed: Mapping[str, ObservedService], networks: Mapping[str, str]
+) -> bool:
+    """Tell whether a service that runs is on fewer networks than it is to be."""
+    return any(
+        one.name in observed and _targets(one.request) - set(networks_of(observed[one.name], networks))
+        for one in wanted
+    )
+
+
+def networks_of(service: ObservedService, networks: Mapping[str, str]) -> list[str]:
+    """Return the names of the networks that a service is on; one that is gone has none."""
+    known = set(networks.values())
+    joined: list[Json] = with_names(service.request, networks)["TaskTemplate"]["Networks"]
+    return [one["Target"] for one in joined if one["Target"] in known]
+
+
+def _targets(request: Json) -> set[str]:
+    return {one["Target"] for one in request["TaskTemplate"]["Networks"]}
+
+
+def _joined(service: SwarmService, further: list[str]) -> SwarmService:
+    """Return a service that is on further networks, too, by the same names."""
+    task = service.request["TaskTemplate"]
+    aliases = task["Networks"][0]["Aliases"]
+    joined = [{"Target": one, "Aliases": aliases} for one in further if one not in _targets(service.request)]
+    request = {**service.request, "TaskTemplate": {**task, "Networks": [*task["Networks"], *joined]}}
+    return service._replace(request=request)
+
+
 def set_free(request: Json) -> tuple[Json, bool]:
     """Return a request without the node that a run holds it to for a while, and whether it has one."""
     task: Json = request.get("TaskTemplate") or {}

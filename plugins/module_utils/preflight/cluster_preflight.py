@@ -99,7 +99,6 @@ def problems(wanted: Wanted, shown: Mapping[str, Shown]) -> list[str]:
         *_engine_problems(wanted.settings, shown),
         *_clock_problems(shown),
         *_subnet_problems(wanted, shown),
-        *_layout_problems(wanted, shown),
         *_overlay_problems(wanted, shown),
         *_ipsec_problems(shown),
         *_image_problems(wanted, shown),
@@ -393,26 +392,6 @@ def _setting(network: Network) -> str:
     """Name the setting that a subnet comes from."""
     own = network["segment"] == next(iter(segments.SEGMENTS))
     return "network_subnet" if own else f"network_segment_subnets.{network['segment']}"
-
-
-def _layout_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:
-    """Refuse another layout while the stack runs: new tasks would share no network with those that are not yet new."""
-    stack = wanted.settings["stack_name"]
-    asked = (
-        segments.SEGMENTED if any(one["layout"] == segments.SEGMENTED for one in wanted.releases) else segments.SINGLE
-    )
-    further = {f"{stack}-{name}" for name in segments.FURTHER}
-    for host, one in shown.items():
-        own = {fact["name"] for fact in one.host["networks"] if fact["labels"].get(SWARM_LABEL) == stack}
-        runs = any(fact["labels"].get(SWARM_LABEL) == stack for fact in one.host["containers"])
-        has = segments.SEGMENTED if own & further else segments.SINGLE
-        if own and runs and has != asked:
-            yield (
-                f"The stack runs with network_layout {has} on {host}, and would get {asked}: a Swarm changes the "
-                "networks of a service by new containers, and those that are moved would not reach those that are not. "
-                f"Expected network_layout={has}, or ./sse destroy first, which keeps the data and their ids."
-            )
-            return
 
 
 def _overlay_problems(wanted: Wanted, shown: Mapping[str, Shown]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from ansible_collections.sse.platform.plugins.module_utils.releases.history impo
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import ReleaseStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 GROUPS: Any = {"managers": ["a"], "edge": ["a"], "app": ["a", "b"], "data": ["b"]}
@@ -61,6 +62,7 @@ class StandIn:
         self.ending: dict[str, int] = {}  # how often a service that was removed still has tasks
         self.engine = Engine()
         self.stays: set[str] = set()  # services that do not end with their host
+        self.remove_network: Callable[[str], None]
 
     def local(self) -> Any:
         nodes = [
@@ -154,6 +156,9 @@ class Engine:
     def networks(self) -> list[dict[str, Any]]:
         return [{**one, "Id": f"id-{one['Name']}"} for one in self.made]
 
+    def remove_network(self, identity: str) -> None:
+        self.made = [one for one in self.made if f"id-{one['Name']}" != identity]
+
     def make_network(self, wanted: dict[str, Any]) -> None:
         self.made.append(wanted)
 
@@ -165,6 +170,7 @@ class Stand:
         self.directory, self.swarm = str(directory), StandIn()
         self.engine = self.swarm.engine
         self.groups = GROUPS
+        self.swarm.remove_network = self.engine.remove_network
 
     def request(self, wanted: Any, **changes: Any) -> SwarmRequest:
         cluster = Cluster(self.groups, self.directory)

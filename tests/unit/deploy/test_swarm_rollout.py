@@ -169,6 +169,49 @@ def test_a_run_of_several_waves_is_one_release_and_one_line_of_the_history(stand
     assert (again.changes, stand.run(WAVES, wave=1, begun=again.attempt).changes) == ([], [])
 
 
+def on(*networks: str) -> Any:
+    """FULL, where both services are on other networks."""
+    made = {
+        name: {"name": name, "subnet": f"10.99.{number}.0/24", "gateway": "", "segment": "app"}
+        for number, name in enumerate(networks, 1)
+    }
+    containers = {name: {**one, "networks": dict.fromkeys(networks, "")} for name, one in FULL["containers"].items()}
+    return {**FULL, "networks": made, "containers": containers}
+
+
+def joined(stand: Stand) -> dict[str, list[str]]:
+    return {
+        name: [one["Target"] for one in shown.request["TaskTemplate"]["Networks"]]
+        for name, shown in stand.swarm.shown.items()
+    }
+
+
+def test_services_that_join_other_networks_are_on_both_until_all_are(stand: Stand) -> None:
+    assert not stand.rollout(FULL).moves()
+    stand.run(FULL)
+    assert not stand.rollout(FULL).moves()
+    segments = on("sse-app", "sse-data")
+    assert stand.rollout(segments).moves()
+    assert any(one.startswith("~ networks: ") for one in stand.run(segments, check=True).changes)
+    for _ in range(2):  # a run that was killed begins again
+        bridged = stand.run(segments, bridges=True)
+        assert set(map(tuple, joined(stand).values())) == {("sse-app", "sse-data", "sse-network")}
+    assert bridged.changes == []
+    assert not stand.rollout(segments).moves()
+    assert stand.numbers()[-1] == (2, "applying")
+    done = stand.run(segments, begun=bridged.attempt).changes
+    assert done[-1] == "- network sse-network"
+    assert set(map(tuple, joined(stand).values())) == {("sse-app", "sse-data")}
+    assert stand.numbers()[-1] == (2, "applied")
+    assert stand.run(segments).changes == []
+    assert stand.rollout(FULL).moves()
+
+
+def test_a_service_that_leaves_a_network_needs_no_bridge(stand: Stand) -> None:
+    stand.run(on("sse-app", "sse-data"))
+    assert not stand.rollout(on("sse-app")).moves()
+
+
 def test_the_waves_of_check_mode_tell_together_what_one_run_would_do(stand: Stand) -> None:
     told = [line for wave in (0, 1) for line in stand.run(WAVES, wave=wave, check=True).changes]
     assert sorted(told) == sorted(stand.run(WAVES, check=True).changes)

@@ -144,7 +144,6 @@ OVERLAY: dict[str, Any] = {
     "labels": {"sse.platform.swarm-stack": "sse"},
     "device": "",
 }
-OURS = {**TASK, "labels": {"sse.platform.swarm-stack": "sse"}}
 LIVE: dict[str, Any] = {"engine": {"live_restore": True}}
 
 
@@ -322,16 +321,6 @@ REFUSED: dict[str, tuple[Wanted, dict[str, Shown], str]] = {
         wanted(),
         shown(b={"unmet": [{"peer": "c", "protocol": "esp", "port": 50, "why": "no answer"}]}),
         "b does not reach c (192.0.2.3) by ESP, IP protocol 50: no answer. With network_encrypted, what containers",
-    ),
-    "one overlay, and several are asked for": (
-        wanted_segments(),
-        shown(b={"host": {"networks": [OVERLAY], "containers": [OURS]}}),
-        "The stack runs with network_layout single on b, and would get segmented",
-    ),
-    "several overlays, and one is asked for": (
-        wanted(),
-        shown(b={"host": {"networks": [OVERLAY, {**OVERLAY, "name": "sse-app"}], "containers": [OURS]}}),
-        "The stack runs with network_layout segmented on b, and would get single",
     ),
     "the subnet of a segment": (
         wanted_segments(),
