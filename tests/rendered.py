@@ -171,6 +171,14 @@ CLUSTERS: dict[str, dict[str, Any]] = {
         "exposure_bind": "0.0.0.0",
         "exposure_unauthenticated_publishing": True,
     },
+    "segmented_swarm": {
+        "deployment": "swarm",
+        "network_layout": "segmented",
+        "app_link": "tcp",
+        "exposure_bind": "0.0.0.0",
+        "exposure_unauthenticated_publishing": True,
+        "kafka_brokers": 3,
+    },
     "guarded_swarm": {
         "deployment": "swarm",
         "app_link": "tcp",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.sse.platform.plugins.module_utils.model import connections
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import (
     Cluster,
     SwarmService,
@@ -179,3 +180,24 @@ def test_what_the_control_room_is_told_is_read_on_a_host_that_has_no_place_for_i
             assert told.wait(10) == 0
         assert (tmp_path / "live/x.json").exists() == there
         (tmp_path / "live").mkdir(exist_ok=True)
+        subnets = {one["segment"]: one["subnet"] for one in each.platform["networks"].values()}
+        assert trusted == subnets.get("app", subnets["network"])
+
+
+def test_each_segment_is_an_overlay_with_a_way_out_where_all_find_what_they_need(clusters: dict[str, Rendered]) -> None:
+    cluster = clusters["segmented_swarm"]
+    networks = cluster.platform["networks"]
+    assert {name: one["internal"] for name, one in networks.items()} == {
+        "sse-network": False,
+        "sse-app": False,
+        "sse-data": False,
+        "sse-monitoring": False,
+    }
+    assert connections.problems([cluster.platform, cluster.dashboard]) == []
+    joined = {
+        name: [network["Target"].removeprefix("sse-") for network in one.request["TaskTemplate"]["Networks"]]
+        for name, one in of(cluster).items()
+    }
+    assert (joined["nginx"], joined["app-1"]) == (["network", "app"], ["app", "data", "monitoring"])
+    assert joined["kafka"] == joined["kafka-3"] == ["data", "monitoring"]
+    assert (joined["grafana"], joined["redis-master"]) == (["monitoring"], ["data"])
