@@ -141,6 +141,7 @@ def overlay(network: Network, stack: str, mtu: int) -> Json:
         "Driver": "overlay",
         "Scope": "swarm",
         "Attachable": True,
+        "Internal": swarm_services.is_internal(network),
         "IPAM": {"Config": [{key: value for key, value in pool.items() if value}]},
         "Options": {
             "com.docker.network.driver.mtu": str(mtu - VXLAN_BYTES),

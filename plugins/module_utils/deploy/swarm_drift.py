@@ -87,6 +87,7 @@ def of_networks(rollout: SwarmRollout) -> Iterator[Finding]:
             ("stack", (found["Labels"] or {}).get(SWARM_LABEL, "none"), rollout.stack),
             ("subnet", subnet_of(found), network["subnet"]),
             ("encrypted", is_encrypted(found), network.get("encrypted", False)),
+            ("internal", found.get("Internal", False), swarm_services.is_internal(network)),
             ("mtu", options.get(MTU, "none"), str(rollout.request.mtu - VXLAN_BYTES)),
         )
         if different := [f"{what} {should} -> {has}" for what, has, should in pairs if has != should]:

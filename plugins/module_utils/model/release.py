@@ -172,7 +172,9 @@ class Names:
             for network in joined
             if (pool := network.get("ipv6"))
         }
-        if segments.PORTS in asked and segments.PORTS in networks:  # a Swarm has no such bridges
+        if segments.PORTS in asked and segments.PORTS not in networks:
+            pass  # the Swarm of several hosts has no such bridges
+        elif segments.PORTS in asked:
             try:
                 own = segments.own_bridge(networks[segments.PORTS], self.full[short], one["address"])
             except ValueError as error:

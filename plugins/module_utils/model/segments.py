@@ -67,9 +67,10 @@ def networks(settings: Settings) -> dict[Segment, Network]:
         for name in FURTHER:
             found[name] = bridge(name, f"{stack}-{name}", addresses.pool(ipaddress.IPv4Network(further[name])))
     if settings.get("deployment") == "swarm":
-        # A container that is on an internal overlay, whatever its others, gets no place on docker_gwbridge: no port of
-        # it is published, it has no way out, and its own host does not reach it. A bridge for ports has no use there.
-        found = {name: {**one, "internal": False} for name, one in found.items() if name != PORTS}
+        # A container on internal overlays alone gets no place on docker_gwbridge: no port of it is published, it has no
+        # way out, and its own host does not reach it. Of those on `monitoring`, some send alerts to receivers, and the
+        # others are for people, who come through their host. There are no bridges of a container's own.
+        found = {name: {**one, "internal": name == "data"} for name, one in found.items() if name != PORTS}
     if settings["network_ipv6"]:
         first = ipaddress.IPv6Network(settings["network_ipv6_subnet"])
         for index, name in enumerate(SEGMENTS):

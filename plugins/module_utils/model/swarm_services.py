@@ -20,7 +20,13 @@ from ansible_collections.sse.platform.plugins.module_utils.model.observed import
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ansible_collections.sse.platform.plugins.module_utils.model.types import Json, Release, SecretFile, Spec
+    from ansible_collections.sse.platform.plugins.module_utils.model.types import (
+        Json,
+        Network,
+        Release,
+        SecretFile,
+        Spec,
+    )
 
 DirectoryKind = Literal["config", "secrets", "data", "shared", "bind"]
 # The groups of the inventory, and "every" for all of their hosts.
@@ -233,6 +239,11 @@ def _is_edge(one: Spec) -> bool:
     return not one["data"] and not one["rolling"] and any(_is_public(port["host_ip"]) for port in one["ports"])
 
 
+def is_internal(network: Network) -> bool:
+    """Tell whether a network has no way out of it."""
+    return bool(network.get("internal"))
+
+
 def _is_public(address: str) -> bool:
     return not address or ipaddress.ip_address(address).is_unspecified
 
@@ -303,6 +314,12 @@ class _Builder:
                     f"{self.place}.ports[{index}].host_ip: {port['host_ip']}, and a Swarm publishes a port on every "
                     "address of a host; expected 0.0.0.0"
                 )
+        networks = [self.release["networks"][name] for name in self.spec["networks"]]
+        if any(_is_public(port["host_ip"]) for port in self.spec["ports"]) and all(map(is_internal, networks)):
+            raise spec.SpecError(
+                f"{self.place}.segments: on internal networks alone, where a Swarm publishes no port; add network, app "
+                "or monitoring"
+            )
         if self.rolling and any(_is_public(port["host_ip"]) for port in self.spec["ports"]):
             raise spec.SpecError(f"{self.place}.ports: two of its replicas may run on one host; expected none")
 

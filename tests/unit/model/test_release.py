@@ -83,7 +83,7 @@ def test_in_segments_a_container_joins_those_it_names_and_a_bridge_of_its_own_wh
 
 
 def test_without_bridges_for_ports_a_container_joins_the_other_segments_that_it_names() -> None:
-    swarm = {name: {**network, "internal": False} for name, network in SEGMENTS.items() if name != "ports"}
+    swarm = {name: network for name, network in SEGMENTS.items() if name != "ports"}
     one = container(address=11, segments=["data", "ports"], ports=[PORT])
     built = build({"redis": one}, networks=swarm)
     assert (built["layout"], list(built["networks"])) == ("segmented", ["sse-data"])

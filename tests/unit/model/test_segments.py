@@ -45,12 +45,12 @@ def test_single_has_one_network_and_segmented_five() -> None:
     ]
 
 
-def test_a_swarm_has_no_network_for_ports_and_none_without_a_way_out() -> None:
+def test_a_swarm_has_no_network_for_ports_and_one_without_a_way_out() -> None:
     networks = segments.networks({**SETTINGS, "deployment": "swarm"})
     assert [(name, one["internal"]) for name, one in networks.items()] == [
         ("network", False),
         ("app", False),
-        ("data", False),
+        ("data", True),
         ("monitoring", False),
     ]
 

@@ -305,6 +305,10 @@ def test_services_that_share_a_directory_run_on_the_same_hosts() -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
+    "a public port without a way out": (
+        release(container(ports=[port("0.0.0.0")]), networks={"sse-network": {**NETWORK, "internal": True}}),
+        "s.containers.one.segments: on internal networks alone, where a Swarm publishes no port",
+    ),
     "IPv6": (release(container(), networks={"n": {**NETWORK, "ipv6": {}}}), "network_ipv6 is true"),
     "a port of the host": (release(container(reaches_host=[9])), r"one\.reaches_host: port 9 of its host"),
     "one address": (
