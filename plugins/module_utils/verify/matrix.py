@@ -108,12 +108,16 @@ def measure(
     apart = {edge.target for edge in there if not set(source.addresses) & set(places[edge.target].addresses)}
     hidden = {edge.name for edge in there if enforced and edge.target in apart and not edge.declared}
 
+    def ways(target: str) -> Sequence[str]:
+        # To an overlay that the source is not on, packets leave the host, and whoever answers out there is another one.
+        return places[target].every if ports or target not in apart else places[target].others
+
     def work() -> tuple[dict[str, list[str] | OSError], Attempts]:
         # The engine passes unknown names on to the resolver of the host, which never answers on an internal network.
         answers = namespace.ask_all(asked)
         answers |= namespace.ask_all(hidden - asked, attempts=1, seconds=HIDDEN_SECONDS)
         answers |= {name: [address] for name, address in pinned.items() if address}
-        targets = {(address, edge.port) for edge in there for address in places[edge.target].every}
+        targets = {(address, edge.port) for edge in there for address in ways(edge.target)}
         needed = {
             (places[edge.target].led(found), edge.port)
             for edge in declared
@@ -131,6 +135,7 @@ def measure(
         if edge.declared:
             return judge_declared(edge, source, target, answer, attempts)
         closed = enforced and (ports or edge.target in apart)
+        target = target if ports or edge.target not in apart else Place(target.pid, {}, others=target.others)
         return judge_undeclared(edge, target, answer if edge.name in hidden else None, attempts, enforced=closed)
 
     return [cell(edge) for edge in edges]

@@ -104,7 +104,12 @@ def test_a_name_leads_to_each_container_that_has_it(answer: list[str], namesakes
 
 @pytest.mark.parametrize(
     ("layout", "network", "verdict"),
-    [("single", "sse-network", "open"), ("segmented", "sse-network", "open"), ("segmented", "sse-data", "leak")],
+    [
+        ("single", "sse-network", "open"),
+        ("segmented", "sse-network", "open"),
+        ("segmented", "sse-data", "leak"),
+        ("segmented", "sse-far", "refused"),
+    ],
 )
 def test_what_shares_an_overlay_may_connect_and_what_does_not_may_not(
     monkeypatch: pytest.MonkeyPatch, layout: str, network: str, verdict: str
@@ -120,11 +125,14 @@ def test_what_shares_an_overlay_may_connect_and_what_does_not_may_not(
         "a": {"sse-nginx": task("sse-nginx", NGINX)},
         "b": {"sse-redis": task("sse-redis", "", addresses={network: REDIS})},
     }
+    if network == "sse-data":  # on its own host, a bridge is no way either
+        hosts = {"b": {"sse-nginx": task("sse-nginx", NGINX, bridge="172.18.0.3"), **hosts["b"]}}
     everywhere = Everywhere(hosts, complete=True)
-    [cell], lost = swarm_matrix.tried(releases(layout), everywhere, "b")
+    cells, lost = swarm_matrix.tried(releases(layout), everywhere, "b")
+    [cell] = [one for one in cells if one.edge.source == "sse-redis on b"]
     assert (cell.edge.source, cell.edge.target, cell.verdict, lost) == (
         "sse-redis on b",
-        "sse-nginx on a",
+        f"sse-nginx on {'b' if network == 'sse-data' else 'a'}",
         verdict,
         [],
     )
