@@ -60,8 +60,6 @@ def networks(settings: Settings) -> dict[Segment, Network]:
         "ip_range": settings["network_ip_range"],
     }
     found: dict[Segment, Network] = {"network": bridge("network", settings["network_name"], own, device(stack))}
-    if settings.get("network_encrypted", False):
-        found["network"]["encrypted"] = True
     if settings["network_layout"] == SEGMENTED:
         further = subnets(settings["network_subnet"], settings["network_segment_subnets"])
         for name in FURTHER:
@@ -71,6 +69,9 @@ def networks(settings: Settings) -> dict[Segment, Network]:
         # way out, and its own host does not reach it. Of those on `monitoring`, some send alerts to receivers, and the
         # others are for people, who come through their host. There are no bridges of a container's own.
         found = {name: {**one, "internal": name == "data"} for name, one in found.items() if name != PORTS}
+    if settings.get("network_encrypted", False):
+        for one in found.values():
+            one["encrypted"] = True
     if settings["network_ipv6"]:
         first = ipaddress.IPv6Network(settings["network_ipv6_subnet"])
         for index, name in enumerate(SEGMENTS):

@@ -55,6 +55,11 @@ def test_a_swarm_has_no_network_for_ports_and_one_without_a_way_out() -> None:
     ]
 
 
+def test_each_network_of_a_swarm_is_encrypted_where_that_is_asked_for() -> None:
+    networks = segments.networks({**SETTINGS, "deployment": "swarm", "network_encrypted": True})
+    assert [one.get("encrypted") for one in networks.values()] == [True] * 4
+
+
 def test_bridges_of_their_own_overlap_nobody_else_s() -> None:
     ports = segments.networks(SETTINGS)["ports"]
     subnets = [ipaddress.IPv4Network(segments.own_bridge(ports, "x", number)["subnet"]) for number in range(10, 74)]
