@@ -66,16 +66,18 @@ case $1 in
         for one in 1 2 3 4; do in_host "$one" 'rm -rf /var/lib/sse-platform'; done
         play restore -e asked_file="$work/sse.backup"
     } ;;
-    # It never gets healthy, and the Swarm goes back.
+    # It never gets healthy, and the Swarm goes back. What a service runs is declared, whatever its image says.
     unhealthy) lose() {
         images >"$work/images"
-        fails 'the Swarm went back' changed app 'ENTRYPOINT ["sleep", "infinity"]' up
+        fails 'the Swarm went back' changed app \
+            $'USER 0\nRUN echo "import time; time.sleep(9999)" >/app/sse_app/__main__.py' up
         settled
         images | diff "$work/images" -
     } ;;
     unhealthy-broker) lose() {
         images >"$work/images"
-        fails 'the Swarm went back' changed roles/images/files/maven 'ENTRYPOINT ["sleep", "infinity"]' up
+        fails 'the Swarm went back' changed roles/images/files/maven \
+            $'USER 0\nRUN rm -r /opt/kafka/libs' up
         settled
         images | diff "$work/images" -
     } ;;

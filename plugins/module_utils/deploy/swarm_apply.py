@@ -350,6 +350,9 @@ class SwarmApplier:
             done = step()
         except RefusedError as error:
             raise ApplyError(f"{name}: the Swarm refuses it: {error.message}") from error
+        except ApplyError:
+            self.seconds.pop(name, None)  # it was begun, and is not what it was to be
+            raise
         self.seconds[name] = round(self.seconds.get(name, 0.0) + self.running.clock() - begun, 2)
         self.running.tell(row=name, seconds=self.seconds[name])
         return done

@@ -104,6 +104,7 @@ def test_a_failed_update_is_told_with_what_was_done_and_kept_in_the_history(stan
     assert (last["outcome"], last["who"]) == ("failed", "me")
     assert last["error"].startswith("sse-a: the Swarm went back")
     assert report.failure(failed.value).startswith("sse-a: the Swarm went back")
+    assert "~ sse-a" not in report.failure(failed.value)  # it was not kept
 
 
 def test_each_host_is_told_only_the_directories_of_what_it_may_run(stand: Stand) -> None:
