@@ -330,7 +330,7 @@ def canary_of(options: dict[str, Any]) -> SwarmCanary | None:
     if not (seconds := seconds_of(options["canary"])):
         return None
     releases = options["releases"]
-    overlay = Overlay(Engine(), releases[0]["stack"])
+    overlay = Overlay(Engine, releases[0]["stack"])
     return SwarmCanary(options["canary"], seconds, overlay, releases, options["state_directory"])
 
 

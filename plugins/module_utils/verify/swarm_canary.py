@@ -29,18 +29,23 @@ Result = TypeVar("Result")
 class Overlay(NamedTuple):
     """The network of a stack, as this host reaches it."""
 
-    engine: Engine
+    engine: Callable[[], Engine]  # asked when it is needed: a first run comes before there is one
     stack: str
 
     def at(self, name: str, work: Callable[[str], Result]) -> Result:
         """Do something with the address of a service, from within a container that knows it.
 
-        :raises OSError: no container of this host finds it
+        :raises OSError: no container of this host finds it, or no engine answers
         """
         why = "no container of the stack runs on this manager, from which it could be asked: ./sse node add"
-        for __, identity in node_told.running(self.engine, self.stack):
+        try:
+            engine = self.engine()
+            here = list(node_told.running(engine, self.stack))
+        except EngineError as error:
+            raise OSError(str(error)) from error
+        for __, identity in here:
             try:
-                pid = self.engine.inspect(identity)["State"]["Pid"]
+                pid = engine.inspect(identity)["State"]["Pid"]
                 addresses = namespace.inside(pid, lambda: namespace.ask(name))
             except (EngineError, OSError) as error:  # it ended meanwhile, or is on no network of the stack
                 why = f"{name}: {error}"

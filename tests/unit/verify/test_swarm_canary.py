@@ -62,7 +62,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def canary(releases: Any = (RELEASE,), **changes: Any) -> SwarmCanary:
-    return SwarmCanary({**ASKED, **changes}, 1, Overlay(Engine(), "s"), releases, "/state")  # type: ignore[arg-type]
+    return SwarmCanary({**ASKED, **changes}, 1, Overlay(Engine, "s"), releases, "/state")  # type: ignore[arg-type]
 
 
 def test_prometheus_is_asked_by_its_name_from_a_container_that_runs_here(asked: list[str]) -> None:
@@ -103,6 +103,18 @@ def test_an_event_goes_through_the_canary_before_it_is_watched(
     monkeypatch.setattr(namespace, "ask", refused)
     with pytest.raises(CanaryError, match="s-a-1: no event goes through it: s-a-1: no such name"):
         canary().watch("s-a-1", RELEASE["containers"]["s-a-1"], unasked)
+
+
+def test_a_first_run_comes_before_an_engine_and_later_one_that_is_silent_is_told() -> None:
+    def none() -> Any:
+        raise EngineError("no engine answers")
+
+    first = SwarmCanary(ASKED, 1, Overlay(none, "s"), [RELEASE], "/state")
+    first.refuse_now([], set())
+    with pytest.raises(CanaryError, match=r"gaps of a: .*no engine answers"):
+        first.refuse_now([RELEASE], {"s-a-1", "s-prom"})
+    # An expression without a value ends a watch as one that is bad does: the earlier replica comes back.
+    assert first.answer(Endpoint("s-prom", "s-prom", 9090), "/") == Answer(0, "no engine answers")
 
 
 def refused(_: str) -> list[str]:
