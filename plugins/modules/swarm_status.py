@@ -85,22 +85,43 @@ def look(api: SwarmApi, stack: str, directory: str) -> tuple[SwarmFact, Status, 
     """
     swarm = api.local()
     services = api.services() if swarm["manager"] else []
-    told = (*switches.lines(directory), *rollout_control.lines(directory), *run_lock.lines(directory))
-    paused = list(told if directory else ())
     elsewhere = live.used_elsewhere(directory)
     lines = swarm_status.lines(swarm["nodes"], services, stack, elsewhere)
-    seen: Status = {
+    seen = status(stack, directory, lines if swarm["manager"] else ["This host is no manager of a Swarm."])
+    document = swarm_status.document(swarm["nodes"], services, stack, elsewhere)
+    return swarm, seen, {**document, "paused": seen["paused"]}
+
+
+def look_again(api: SwarmApi, stack: str, directory: str) -> Status:
+    """Return what is seen while somebody watches, also while the managers choose a leader or the engine begins."""
+    try:
+        return look(api, stack, directory)[1]
+    except OSError as error:
+        return status(stack, directory, [silent(error)])
+
+
+def status(stack: str, directory: str, lines: list[str]) -> Status:
+    """Return what people are shown."""
+    told = (*switches.lines(directory), *rollout_control.lines(directory), *run_lock.lines(directory))
+    return {
         "stack": stack,
         "time": moment.text(),
-        "paused": paused,
+        "paused": list(told if directory else ()),
         "problems": [],
         "guests": [],
         "containers": [],
         "open": [],
         "note": "",
-        "lines": lines if swarm["manager"] else ["This host is no manager of a Swarm."],
+        "lines": lines,
     }
-    return swarm, seen, {**swarm_status.document(swarm["nodes"], services, stack, elsewhere), "paused": paused}
+
+
+def silent(error: OSError) -> str:
+    """Say why nothing is known of the Swarm."""
+    if isinstance(error, RefusedError):
+        said = error.message.rstrip(".")
+        return f"The Swarm does not answer: {said}. Without most of its managers it does not."
+    return f"No Docker Engine answers: {error}"
 
 
 def main() -> None:
@@ -119,13 +140,10 @@ def main() -> None:
     asked = options["stack_name"], options["state_directory"]
     try:
         if options["watch"]:
-            watching.watch(options, lambda: look(api, *asked)[1], module.warn, SECONDS)
+            watching.watch(options, lambda: look_again(api, *asked), module.warn, SECONDS)
         swarm, seen, document = look(api, *asked)
-    except RefusedError as error:
-        said = error.message.rstrip(".")
-        module.fail_json(msg=f"The Swarm does not answer: {said}. Without most of its managers it does not.")
     except OSError as error:
-        module.fail_json(msg=f"No Docker Engine answers: {error}")
+        module.fail_json(msg=silent(error))
     more = {"document": document} if swarm["manager"] else {}
     lines = [*seen["paused"], *seen.get("lines", [])]
     module.exit_json(**more, changed=False, manager=swarm["manager"], lines=lines)
