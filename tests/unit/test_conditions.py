@@ -22,7 +22,7 @@ KEYS = ("when", "until", "failed_when", "changed_when")
 JUDGES = re.compile(r"==|!=|<|>|\b(in|is|not|bool|exists)\b|default\((true|false)")
 TRUE_OR_FALSE = {
     *("run_scope.containers", "host.backup_timer", "timed_backups.changed", "fitting_backup.comes", "cluster.copies"),
-    *("settings.doctor_fix", "settings.stack_delete_data"),
+    *("settings.doctor_fix", "hostvars[__first].swarm_prepared.moves"),
     *("settings.docker_remove_engine", "settings.verify_matrix", "ansible_check_mode"),
     *("__docker_absent", "__docker_differs", "__docker_supervised", "__docker_runs", "true", "false"),
 }
@@ -78,6 +78,7 @@ def test_a_rollout_that_goes_back_asks_about_copies_before_its_first_wave_too() 
     [wave] = yaml.load((ROOT / "playbooks/cluster/wave.yml").read_text(), Reader)
     [asks] = [one["when"] for one in wave["block"] if "copies.yml" in str(one)]
     judge = jinja2.Environment(autoescape=True).compile_expression(asks)
-    known = {"cluster": {"copies": True}, "__first": "a", "hostvars": {"a": {"swarm_changes": ["~ k-2"]}}}
+    first = {"swarm_changes": ["~ k-2"], "swarm_prepared": {"moves": False}}
+    known = {"cluster": {"copies": True}, "__first": "a", "hostvars": {"a": first}}
     assert [bool(judge(**known, cluster_wave=wave)) for wave in (0, 1)] == [False, True]
     assert judge(**known, cluster_wave=0, cluster_going_back="The rollout was aborted by ana.")
