@@ -22,7 +22,7 @@ KEYS = ("when", "until", "failed_when", "changed_when")
 JUDGES = re.compile(r"==|!=|<|>|\b(in|is|not|bool|exists)\b|default\((true|false)")
 TRUE_OR_FALSE = {
     *("run_scope.containers", "host.backup_timer", "timed_backups.changed", "fitting_backup.comes", "cluster.copies"),
-    *("settings.doctor_fix", "hostvars[__first].swarm_prepared.moves"),
+    *("settings.doctor_fix", "settings.stack_delete_data", "hostvars[__first].swarm_prepared.moves"),
     *("settings.docker_remove_engine", "settings.verify_matrix", "ansible_check_mode"),
     *("__docker_absent", "__docker_differs", "__docker_supervised", "__docker_runs", "true", "false"),
 }
