@@ -82,3 +82,13 @@ def test_a_rollout_that_goes_back_asks_about_copies_before_its_first_wave_too() 
     known = {"cluster": {"copies": True}, "__first": "a", "hostvars": {"a": first}}
     assert [bool(judge(**known, cluster_wave=wave)) for wave in (0, 1)] == [False, True]
     assert judge(**known, cluster_wave=0, cluster_going_back="The rollout was aborted by ana.")
+
+
+def test_a_way_back_bridges_the_networks_of_two_layouts_as_the_way_there_does() -> None:
+    def bridges(name: str) -> list[Any]:
+        found = yaml.load((ROOT / f"playbooks/cluster/{name}.yml").read_text(), Reader)
+        tasks = found[0].get("block", found)
+        order = [one for one in tasks if "wave.yml" in str(one.get("ansible.builtin.include_tasks"))]
+        return [one.get("vars", {}).get("cluster_bridges", False) for one in order]
+
+    assert bridges("services") == bridges("back") == [True, False]
