@@ -10,7 +10,7 @@ short_description: Save images of a host in one file
 version_added: 0.3.0
 description:
   - Saves images as C(docker save) does, compressed, where the user of the connection may fetch the file.
-  - Removes such a file.
+  - Removes such a file, and those that runs left here which were killed, when they are older than a few hours.
 extends_documentation_fragment: [sse.platform.attributes]
 attributes:
   check_mode: {support: full}
@@ -50,15 +50,18 @@ megabytes:
   type: int
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 PREFIX = "sse-images-"
+LEFT_SECONDS = 6 * 3600.0  # after which nobody fetches a file any more
 MEANWHILE = "/var/tmp"  # noqa: S108 - a directory of its own below it, for root alone  # nosec B108
 
 
@@ -80,6 +83,7 @@ def main() -> None:
         module.exit_json(changed=False)
     if module.check_mode:
         module.exit_json(changed=False, path="", megabytes=0)
+    forget_left()
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=MEANWHILE))
     path = directory / "images.tar.gz"
     try:
@@ -95,6 +99,14 @@ def main() -> None:
             msg=f"The images could not be saved: {problem}. Check that {MEANWHILE} has room for them, and run it again."
         )
     module.exit_json(changed=False, path=str(path), megabytes=round(path.stat().st_size / 1e6))
+
+
+def forget_left() -> None:
+    """Remove what runs left that were killed: it is as large as all images."""
+    for one in Path(MEANWHILE).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - one.lstat().st_mtime > LEFT_SECONDS:
+                shutil.rmtree(one)  # no link: it refuses those
 
 
 def save(references: list[str], path: Path) -> str:
