@@ -63,8 +63,8 @@ def main() -> int:
     size = packing.size(target.stat().st_size)
     where = f"machine that deploys, with your inventory copied into {TOP}" if cluster else "host without network"
     packing.say(f"wrote {target}, {size}. On the {where}:")
-    words = "".join(f" -i {one}" for one in options.inventory) if cluster else ""
-    sys.stdout.write(f"tar xf {target.name} && cd {TOP} && ./sse up{words}\n")
+    up = ["./sse", "up", *(f"-i {one}" for one in options.inventory if cluster)]
+    sys.stdout.write(f"tar xf {target.name} && cd {TOP} && {' '.join(up)}\n")
     return 0
 
 

@@ -15,7 +15,7 @@ description:
     Prometheus.
 extends_documentation_fragment: [sse.platform.attributes, sse.platform.stack.directory]
 attributes:
-  check_mode: {support: full, details: All is tried, and nothing written.}
+  check_mode: {support: full, details: "All is tried, and nothing written."}
   diff_mode: {support: none}
 options:
   releases:

@@ -53,12 +53,12 @@ megabytes:
 import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sse.platform.plugins.module_utils.images.saving import save
 
 PREFIX = "sse-images-"
 LEFT_SECONDS = 6 * 3600.0  # after which nobody fetches a file any more
@@ -107,23 +107,6 @@ def forget_left() -> None:
         with contextlib.suppress(OSError):
             if time.time() - one.lstat().st_mtime > LEFT_SECONDS:
                 shutil.rmtree(one)  # no link: it refuses those
-
-
-def save(references: list[str], path: Path) -> str:
-    """Write images to a file; return the reason where that fails, empty otherwise.
-
-    :raises OSError: a program is missing, or the file can't be written
-    """
-    docker = ["docker", "-H", "unix:///var/run/docker.sock", "save", *references]
-    with path.open("wb") as file, tempfile.TemporaryFile() as said:
-        saving = subprocess.Popen(docker, stdout=subprocess.PIPE, stderr=said)
-        # One is fast, and every engine reads it.
-        packing = subprocess.Popen(["gzip", "-1"], stdin=saving.stdout, stdout=file, stderr=said)
-        if saving.stdout:
-            saving.stdout.close()
-        codes = (packing.wait(), saving.wait())
-        said.seek(0)
-        return said.read().decode(errors="replace").strip() or f"exit codes {codes}" if any(codes) else ""
 
 
 if __name__ == "__main__":

@@ -130,9 +130,6 @@ class StandIn:
         self.ending = {name: looks - 1 for name, looks in self.ending.items() if looks > 1}
         return set(self.ending) & set(services)
 
-    def remove_network(self, network: str) -> None:
-        self.engine.made = [one for one in self.engine.made if f"id-{one['Name']}" != network]
-
     def objects(self, kind: str, __: str) -> dict[str, str]:
         return {name: f"{one}/{name}" for one, name in self.made if one == kind}
 

@@ -360,11 +360,15 @@ def test_an_overlay_with_other_addresses_is_refused() -> None:
 def test_an_overlay_is_encrypted_where_the_release_says_so() -> None:
     secured: Any = {**NETWORK, "encrypted": True}
     plain, encrypted = (swarm_apply.overlay(one, "sse", 1500) for one in (NETWORK, secured))
+
+    def present(asked: Any) -> Any:
+        return {**asked, "Id": "1"}
+
     assert plain["Options"] == {"com.docker.network.driver.mtu": "1450"}
     assert encrypted["Options"] == {**plain["Options"], "encrypted": ""}
-    assert swarm_apply.unlike(secured, {**plain, "Id": "1"}) == "it is not encrypted -> it is"
-    assert swarm_apply.unlike(NETWORK, {**encrypted, "Id": "1"}) == "it is encrypted -> it is not"
-    assert not swarm_apply.unlike(secured, {**encrypted, "Id": "1"})
+    assert swarm_apply.unlike(secured, present(plain)) == "it is not encrypted -> it is"
+    assert swarm_apply.unlike(NETWORK, present(encrypted)) == "it is encrypted -> it is not"
+    assert not swarm_apply.unlike(secured, present(encrypted))
 
 
 def test_everything_of_a_stack_is_removed_and_nothing_of_others() -> None:

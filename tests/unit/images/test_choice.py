@@ -478,7 +478,7 @@ def test_the_images_of_a_bundle_are_loaded_and_nothing_is_asked(collection: Path
 def test_a_bundle_is_not_compared_with_the_checksum_of_an_archive_that_an_image_in_it_was_made_from(
     collection: Path, tmp_path: Path
 ) -> None:
-    given = {"grafana_archive": str(tmp_path / "grafana.tar.gz"), "grafana_archive_sha256": "0" * 64}
+    given: dict[str, Any] = {"grafana_archive": str(tmp_path / "grafana.tar.gz"), "grafana_archive_sha256": "0" * 64}
     references = [*choose(collection, images_source="packages")["references"].values(), "sse-platform/grafana:1"]
     bundle_of(collection, references)
     chosen = choose(collection, images_source="bundle", **given)

@@ -46,7 +46,8 @@ def test_single_has_one_network_and_segmented_five() -> None:
 
 
 def test_a_swarm_has_no_network_for_ports_and_one_without_a_way_out() -> None:
-    networks = segments.networks({**SETTINGS, "deployment": "swarm"})
+    swarm: Any = {**SETTINGS, "deployment": "swarm"}
+    networks = segments.networks(swarm)
     assert [(name, one["internal"]) for name, one in networks.items()] == [
         ("network", False),
         ("app", False),
@@ -56,7 +57,8 @@ def test_a_swarm_has_no_network_for_ports_and_one_without_a_way_out() -> None:
 
 
 def test_each_network_of_a_swarm_is_encrypted_where_that_is_asked_for() -> None:
-    networks = segments.networks({**SETTINGS, "deployment": "swarm", "network_encrypted": True})
+    swarm: Any = {**SETTINGS, "deployment": "swarm", "network_encrypted": True}
+    networks = segments.networks(swarm)
     assert [one.get("encrypted") for one in networks.values()] == [True] * 4
 
 

@@ -341,7 +341,6 @@ def test_production_with_authorization_needs_no_leave_to_publish_unauthenticated
             {"network_encrypted": True, "deployment": "host"},
             ["network_encrypted is true: the network of one host leads to no other host", "deployment swarm"],
         ),
-        ({"deployment": "swarm", "network_layout": "segmented"}, ["network_layout is segmented"]),
         (
             {"exposure_tls": "acme", "acme_challenge": "http-01", "acme_names": ["a.test", "*.b.test"]},
             ["begins with *", "dns-01"],
