@@ -7,7 +7,7 @@ The manager keeps what a single host keeps: the secrets, the release store and t
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.sse.platform.plugins.module_utils.deploy import (
@@ -30,6 +30,7 @@ from ansible_collections.sse.platform.plugins.module_utils.model import (
     swarm_services,
 )
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_plan import lacks_networks, on_both, swarm_plan
+from ansible_collections.sse.platform.plugins.module_utils.model.swarm_services import SWARM_LABEL
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import Recorder
 from ansible_collections.sse.platform.plugins.module_utils.releases.release_store import (
     ReleaseStore,
@@ -267,8 +268,11 @@ class SwarmRollout:
         for (release, store), wanted in zip(made, compiled, strict=True):
             store_of = ReleaseStore(self.directory, release["project"])
             number = before.get(release["project"]) or store_of.number_for(release, fresh)
-            present = self.engine.networks() if self.is_there and not gone else []
-            observed = self.api.services() if self.is_there and not gone else []
+            present = self.engine.networks() if self.is_there else []
+            observed = self.api.services() if self.is_there else []
+            if gone:
+                present = [one for one in present if (one["Labels"] or {}).get(SWARM_LABEL) != self.stack]
+                observed = [one for one in observed if one.label("stack") != self.stack]
             homes = self.homes(wanted, observed)
             running = swarm_apply.Running(
                 self.api, self.engine, store, release, number, tell=request.tell, homes=homes, at_once=request.at_once,
@@ -301,7 +305,7 @@ class SwarmRollout:
 
         A later wave finds it as it should be. What has data must have ended before anything else may write them.
 
-        :raises ApplyError: something does not end, or an operator aborted the rollout
+        :raises ApplyError: the run would be refused, something does not end, or an operator aborted the rollout
         """
         if not (self.request.recreate and self.is_there) or self.request.wave:
             return False
@@ -309,8 +313,11 @@ class SwarmRollout:
         lines = [line for one in self.request.releases for line in swarm_apply.to_remake(one, networks)]
         if not lines:
             return False
+        if not self.request.check:  # what is refused is so while everything runs, and so is a rollout that is paused
+            preview = SwarmRollout(replace(self.request, check=True, wave=None), self.api, self.engine)
+            preview.bring(SwarmReport(), next_number(self.directory))
         if not (self.request.check or self.request.aborted):
-            self.control.gate()  # a rollout that is paused or aborted is so while everything runs
+            self.control.gate()
         report.around += dict.fromkeys(lines)
         known = {one.id: one.name for one in self.api.services() if one.label("stack") == self.stack}
         report.around += swarm_apply.tear_down(self.api, self.engine, self.stack, check=self.request.check)

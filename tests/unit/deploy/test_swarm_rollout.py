@@ -12,6 +12,7 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.errors import 
 from ansible_collections.sse.platform.plugins.module_utils.deploy.rollout_control import AbortedError, Control
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_nodes import Asked, Drain, Removal
 from ansible_collections.sse.platform.plugins.module_utils.deploy.swarm_rollout import SwarmReport
+from ansible_collections.sse.platform.plugins.module_utils.model.plan import ForeignContainerError
 from ansible_collections.sse.platform.plugins.module_utils.releases.history import attempts
 from ansible_collections.sse.platform.tests.unit.deploy.played_swarm import FULL, GROUPS, Stand, container, release
 
@@ -525,6 +526,21 @@ def test_what_waits_for_a_drained_host_with_its_data_is_left_alone_and_may_not_c
             ApplyError, match=r"sse-k would change, and b with the data is drained: run \./sse node add"
         ):
             stand.run(changed, check=check)
+
+
+def test_nothing_ends_for_an_overlay_that_is_made_anew_where_the_run_would_be_refused(stand: Stand) -> None:
+    stand.run(FULL)
+    before = dict(stand.swarm.shown)
+    stand.swarm.available["b"] = "drain"
+    with pytest.raises(ApplyError, match=r"sse-k would change, and b with the data is drained"):
+        stand.run(encrypted(FULL), recreate=True)
+    assert (stand.swarm.shown, stand.swarm.ending) == (before, {})
+    stand.swarm.available["b"] = "active"
+    stand.swarm.shown["sse-new"] = stand.swarm.shown["sse-a"]._replace(name="sse-new", labels={})
+    more = {**FULL["containers"], "sse-new": FULL["containers"]["sse-a"]}
+    with pytest.raises(ForeignContainerError, match="service sse-new of the Swarm exists and is not of stack"):
+        stand.run(encrypted({**FULL, "containers": more}), recreate=True)
+    assert stand.swarm.ending == {}
 
 
 def test_an_overlay_is_made_anew_with_everything_on_it_where_that_is_allowed(stand: Stand) -> None:
