@@ -36,3 +36,10 @@ def test_a_host_whose_loss_is_ignored_does_not_end_the_play(path: Path) -> None:
         return
     ended = [one["name"] for one in every if one.get("ignore_unreachable") and one.get("any_errors_fatal") is not False]
     assert not ended, f"expected any_errors_fatal: false at {ended}: Ansible ends a play with true for such a host, too"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks/cluster").glob("*.yml")), ids=lambda path: path.name)
+def test_a_task_that_shows_nothing_has_the_next_one_say_why_it_failed(path: Path) -> None:
+    every = list(tasks(yaml.safe_load(path.read_text())))
+    hidden = [one["name"] for one in every if one.get("no_log") and one.get("failed_when") is not False]
+    assert not hidden, f"expected failed_when: false at {hidden}: Ansible hides why a task with no_log failed, too"
