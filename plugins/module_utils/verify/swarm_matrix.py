@@ -68,7 +68,10 @@ def found(api: Api, swarm: SwarmApi, stack: str) -> Found:
         for listed in api.containers():
             labels = listed["Labels"] or {}
             if labels.get(SWARM_LABEL) == stack and SERVICE in labels and listed["State"] == "running":
-                one = api.container(listed["Id"])
+                try:
+                    one = api.container(listed["Id"])
+                except RefusedError:  # it has ended since, and says nothing of the others
+                    continue
                 state = one["State"]
                 tasks.append(
                     {

@@ -43,3 +43,8 @@ def test_a_task_that_shows_nothing_has_the_next_one_say_why_it_failed(path: Path
     every = list(tasks(yaml.safe_load(path.read_text())))
     hidden = [one["name"] for one in every if one.get("no_log") and one.get("failed_when") is not False]
     assert not hidden, f"expected failed_when: false at {hidden}: Ansible hides why a task with no_log failed, too"
+
+
+def test_the_drawing_of_the_connections_is_shown_where_there_are_findings_too() -> None:
+    order = [one.get("name") for one in tasks(yaml.safe_load((ROOT / "playbooks/cluster/verify.yml").read_text()))]
+    assert order.index("Draw the connections") < order.index("Verification")  # which ends the run with findings

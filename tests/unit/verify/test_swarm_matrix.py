@@ -166,18 +166,21 @@ def test_the_dashboard_gets_the_worst_of_all_hosts() -> None:
 
 
 class Engine:
-    """One host with a container of the stack, one that ended, and one of somebody else."""
+    """One host with a container of the stack, one that ended, one that ends meanwhile, and one of somebody else."""
 
     listed = (
         ("1", "running", {"sse.platform.swarm-stack": "sse", "com.docker.swarm.service.name": "sse-nginx"}),
         ("2", "exited", {"sse.platform.swarm-stack": "sse", "com.docker.swarm.service.name": "sse-nginx"}),
         ("3", "running", {}),
+        ("4", "running", {"sse.platform.swarm-stack": "sse", "com.docker.swarm.service.name": "sse-app-1"}),
     )
 
     def containers(self) -> Any:
         return [{"Id": name, "State": state, "Labels": labels} for name, state, labels in self.listed]
 
     def container(self, name: str) -> Any:
+        if name == "4":
+            raise RefusedError("/containers/4/json", 404, b"{}")
         networks = {"sse-network": {"IPAddress": NGINX}, "other": {"IPAddress": ""}}
         return {
             "Id": name,
