@@ -145,7 +145,17 @@ def _first_has_all(name: str, asked: Draining) -> bool:
 def _held_problems(asked: Draining) -> Iterator[str]:
     """Say which data on the host are nowhere else, or would have no other host."""
     alone: list[str] = []
+    known = {one.name for one in asked.services}
+    if unknown := [name for name in left_behind(asked) if name not in known]:
+        labels = " ".join(f"--label-rm {HOLDS_LABEL}{name}" for name in unknown)
+        yield (
+            f"{asked.host} is labelled as the host of the data of {', '.join(unknown)}, which no service of this stack "
+            "is: of more copies than there are now, or of another stack. Expected no such label. If these data may go: "
+            f"docker node update {labels} {asked.nodes[asked.host]['name']}"
+        )
     for name in left_behind(asked):
+        if name not in known:
+            continue
         others = swarm_copies.others_of(name, asked.services)
         if not others:
             alone.append(name)

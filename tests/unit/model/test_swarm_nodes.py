@@ -115,6 +115,7 @@ def test_a_drain_rolls_nothing_else_out(around: list[str], actions: list[Action]
 DRAINED: Any = {"availability": "drain"}
 HOLDS: Any = {"labels": {"sse.platform.holds.redis": "true", "sse.platform.group.sse.app": "true"}, **DRAINED}
 COPY: Any = {"labels": {"sse.platform.holds.k3": "true"}}
+EARLIER: Any = {"labels": {f"sse.platform.holds.{name}": "true" for name in ("k4", "k5")}}
 WIDER: Any = {**GROUPS, "data": ["a", "b", "d", "e"]}
 
 
@@ -128,6 +129,7 @@ WIDER: Any = {**GROUPS, "data": ["a", "b", "d", "e"]}
         ("a", DRAINED, [], ["a is a manager: name another host in its place in the group managers"]),
         ("d", {**DRAINED, "role": "manager"}, [], ["d is a manager"]),
         ("d", HOLDS, [], ["d has the only copy of the data of redis: while it is drained, copy their directories"]),
+        ("d", {**DRAINED, **EARLIER}, [], ["of k4, k5, which no service of this stack is: of more copies"]),
         ("d", {**DRAINED, **COPY}, [], ["each other host of the group data has one, too: expected one more host"]),
     ],
 )
