@@ -92,3 +92,15 @@ def test_a_way_back_bridges_the_networks_of_two_layouts_as_the_way_there_does() 
         return [one.get("vars", {}).get("cluster_bridges", False) for one in order]
 
     assert bridges("services") == bridges("back") == [True, False]
+
+
+def test_a_run_from_another_machine_takes_a_lock_again_that_ended_while_others_worked() -> None:
+    [wave] = yaml.load((ROOT / "playbooks/cluster/wave.yml").read_text(), Reader)
+    locks, *_ = wave["block"]
+    assert "sse.platform.lock" in locks
+    judge = jinja2.Environment(autoescape=True).compile_expression(locks["when"])
+    known = {"inventory_hostname": "a", "__first": "a", "swarm_changes": ["~ k-2"], "cluster_lock": {"give_back": True}}
+    assert judge(**known)
+    for other in ({"cluster_lock": {"give_back": False}}, {"swarm_changes": []}, {"inventory_hostname": "b"}):
+        assert not judge(**{**known, **other})
+    assert not judge(**{**known, "cluster_lock": {"skipped": True}})  # rotate has a lock of its own

@@ -141,7 +141,7 @@ def refusal(claim: Claim, waited: float) -> str:
     """Say who holds the lock and since when, and how to wait."""
     after = f" after {waited:.0f} s" if waited else ""
     return (
-        f"Another run still changes this stack{after}: {named(claim)} is not done. This run changed nothing. "
+        f"Another run still changes this stack{after}: {named(claim)} is not done. This run changes nothing more. "
         "--wait waits until it ends, and --wait 60 does so for at most 60 seconds."
     )
 
