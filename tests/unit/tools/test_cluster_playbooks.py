@@ -48,3 +48,8 @@ def test_a_task_that_shows_nothing_has_the_next_one_say_why_it_failed(path: Path
 def test_the_drawing_of_the_connections_is_shown_where_there_are_findings_too() -> None:
     order = [one.get("name") for one in tasks(yaml.safe_load((ROOT / "playbooks/cluster/verify.yml").read_text()))]
     assert order.index("Draw the connections") < order.index("Verification")  # which ends the run with findings
+
+
+def test_a_cluster_is_destroyed_only_where_the_engine_of_each_host_answers() -> None:
+    order = [one.get("name") for one in tasks(yaml.safe_load((ROOT / "playbooks/cluster/destroy.yml").read_text()))]
+    assert order.index("Expect an engine on every host") < order.index("Ask") < order.index("Remove the services")
