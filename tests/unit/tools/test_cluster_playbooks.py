@@ -53,3 +53,10 @@ def test_the_drawing_of_the_connections_is_shown_where_there_are_findings_too() 
 def test_a_cluster_is_destroyed_only_where_the_engine_of_each_host_answers() -> None:
     order = [one.get("name") for one in tasks(yaml.safe_load((ROOT / "playbooks/cluster/destroy.yml").read_text()))]
     assert order.index("Expect an engine on every host") < order.index("Ask") < order.index("Remove the services")
+
+
+def test_a_step_to_another_number_has_its_lock_where_something_ends_and_where_others_decide() -> None:
+    order = [one.get("name", "") for one in tasks(yaml.safe_load((ROOT / "playbooks/cluster/resize.yml").read_text()))]
+    for before, after in (("before the others end", "Stop all but"), ("before they decide", "Have them decide")):
+        [place] = [order.index(name) for name in order if name == f"Lock the stack on, {before}"]
+        assert order[place + 1].startswith(after)
