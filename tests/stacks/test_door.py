@@ -193,7 +193,8 @@ def reachable(port: int) -> bool:
 @pytest.fixture(scope="module")
 def doors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Doors:
     engine: Any = docker.from_env()
-    image = next((tag for one in engine.images.list() for tag in one.tags if "/nginx:" in f"/{tag}"), "")
+    # By its id: other tests give it references for a moment.
+    image = next((one.id for one in engine.images.list() if any("/nginx:" in f"/{tag}" for tag in one.tags)), "")
     if not image:
         stack: Stack = request.getfixturevalue("deployed")
         image = stack.container("nginx").attrs["Config"]["Image"]
