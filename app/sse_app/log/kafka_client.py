@@ -34,7 +34,9 @@ async def first(attempts: Sequence[Callable[[], Awaitable[_Answer]]]) -> _Answer
     try:
         while left or tasks:
             if left:
-                tasks.add(asyncio.ensure_future(left.pop(0)()))
+                begun = asyncio.ensure_future(left.pop(0)())
+                begun.add_done_callback(_seen)
+                tasks.add(begun)
             done, tasks = await asyncio.wait(
                 tasks, timeout=_HEAD_START_SECONDS if left else None, return_when=asyncio.FIRST_COMPLETED
             )
@@ -46,6 +48,12 @@ async def first(attempts: Sequence[Callable[[], Awaitable[_Answer]]]) -> _Answer
         for one in tasks:
             one.cancel()
     raise failed
+
+
+def _seen(attempt: asyncio.Future[Any]) -> None:
+    """Look at how an attempt ended that nobody waits for any more: asyncio would log that nobody has."""
+    if not attempt.cancelled():
+        attempt.exception()
 
 
 class KafkaClient(_Client):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,6 +83,25 @@ async def test_who_does_not_answer_holds_nobody_up() -> None:
         await first([fails, fails])
     with pytest.raises(NodeNotReadyError):
         await first([])
+
+
+async def test_who_fails_beside_the_one_that_answers_writes_nothing_into_the_log() -> None:
+    told, together = list[Any](), asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    async def fails() -> str:
+        await together.wait()
+        raise KafkaConnectionError("closed")
+
+    async def answers() -> str:
+        asyncio.get_running_loop().call_later(0.05, together.set)
+        await together.wait()
+        return "here"
+
+    assert await first([*[fails] * 8, answers]) == "here"
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert told == []
 
 
 @pytest.mark.parametrize("_", range(5))  # whom it asks first is drawn
