@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,3 +62,18 @@ def test_a_step_to_another_number_has_its_lock_where_something_ends_and_where_ot
     for before, after in (("before the others end", "Stop all but"), ("before they decide", "Have them decide")):
         [place] = [order.index(name) for name in order if name == f"Lock the stack on, {before}"]
         assert order[place + 1].startswith(after)
+
+
+@pytest.mark.parametrize("verb", ["backup", "status", "node_remove"])
+def test_a_verb_that_goes_on_without_hosts_fails_where_none_of_them_answers(verb: str) -> None:
+    given = "ansible_host=127.0.0.1 ansible_port=1 asked_host=one exposure_unauthenticated_publishing=true"
+    playbook = ROOT / f"playbooks/cluster/{verb}.yml"
+    ended = subprocess.run(
+        ["ansible-playbook", "-i", ROOT / "inventory/cluster-example", playbook, "-e", given],
+        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode, f"expected another exit code than 0: whoever calls this would take it for done\n{ended}"
+    assert "UNREACHABLE in prepare on one" in ended.stdout, ended
