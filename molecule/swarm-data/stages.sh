@@ -102,6 +102,17 @@ case $1 in
         done
         wait
     } ;;
+    # Containers of different hosts then reach what is declared, and nothing that no network of theirs has.
+    segments) lose() { says network_layout=segmented; play up; play verify -e verify_matrix=true; } ;;
+    single) lose() { says network_layout=single; play up; } ;;
+    # A run that has nothing to do, and what others find then.
+    same) lose() {
+        play up >"$work/said"
+        if grep 'changed=[1-9]' "$work/said"; then return 1; fi
+        play drift
+        play doctor
+        play scan
+    } ;;
     shrink) lose() { says kafka_brokers=1; play up; } ;;
     destroy) lose() { play destroy -e stack_destroy_confirmed=true; } ;;
 esac
