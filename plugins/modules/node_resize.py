@@ -118,6 +118,7 @@ def looked(found: dict[str, Any], place: str) -> dict[str, Any]:
         "decides": "",
         "members": [],
         "cluster": "",
+        "kept": False,
         "bytes": 0,
         "needed": 0,
         **found,

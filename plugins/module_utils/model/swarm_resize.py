@@ -40,6 +40,7 @@ class Seen(TypedDict):
     decides: str  # who decides about them; empty for the first one alone
     members: list[str]  # their containers
     cluster: str  # whose data they are; empty where there are none
+    kept: bool  # whether somebody has written: then more than half have decided about them
     bytes: int
     needed: int  # bytes of them that others need to decide as well
     free: int  # bytes of its disk
@@ -182,18 +183,25 @@ def _without_first(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
 
 
 def _without_others(wanted: Resize, chosen: Way, shown: Shown) -> Iterator[str]:
-    """Refuse to start more than half of those that decide with no data beside the first one, which has everything.
+    """Refuse to start more than half of those that decide with no data beside others that have some.
 
-    They would decide that there is nothing, and it would take that over from them.
+    They would decide that there is nothing, and the others would take that over from them.
     """
-    first, host = chosen["first"], chosen["host"]
-    known = {name for each in shown["seen"].values() for name, one in each.items() if one["cluster"]}
+    known = {name: one for each in shown["seen"].values() for name, one in each.items() if one["cluster"]}
     lack = [name for name in wanted["members"] if name not in known]
-    if first in shown["complete"] and first in known and 2 * len(lack) > len(wanted["members"]):
-        yield (
-            f"{host}: {first} has everything, and stands still because a step ended too soon. {', '.join(lack)} would "
-            "decide with no data, and are more than half: expected one first, and then several."
+    if 2 * len(lack) <= len(wanted["members"]) or not any(one["kept"] for one in known.values()):
+        return
+    if chosen["first"] in shown["complete"] and chosen["first"] in known:
+        why = (
+            f"{chosen['first']} has everything, and stands still because a step ended too soon",
+            "one first, and then several",
         )
+    else:
+        why = (f"{', '.join(known)} may lack what was written last", "the hosts of the others with their data")
+    yield (
+        f"{', '.join(lack)} would decide with no data, and are more than half. {why[0]}: expected {why[1]}. "
+        "Or restore a backup."
+    )
 
 
 def _node_problems(chosen: Way, shown: Shown) -> Iterator[tuple[str, str]]:

@@ -56,7 +56,8 @@ def look(data):
     decides = (data / QUORUM).read_text().strip() if (data / QUORUM).exists() else ""
     members = [one.partition("@")[2].partition(":")[0] for one in decides.split(",") if one]
     sizes = {"bytes": size(data), "needed": size(data / METADATA)}
-    return {"decides": decides, "members": members, "cluster": found.get("cluster.id", ""), **sizes}
+    kept = any(path.name == "partition.metadata" and path.parent.name != METADATA for path in data.glob("*/*"))
+    return {"decides": decides, "members": members, "cluster": found.get("cluster.id", ""), "kept": kept, **sizes}
 
 
 def take(data):

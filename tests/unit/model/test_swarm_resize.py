@@ -22,6 +22,7 @@ def data(decides: str = "", cluster: str = "c", **changes: Any) -> Any:
         "decides": decides,
         "members": members,
         "cluster": cluster,
+        "kept": bool(cluster),
         "bytes": GIB,
         "needed": 9,
         "free": 2 * GIB,
@@ -78,6 +79,10 @@ RUN = dict.fromkeys(NAMES, (1, 1))
         # Then hosts of the others were lost and replaced.
         (TO_THREE, shown(data(THREE), data(THREE), EMPTY, complete=["s-k"]), "none", []),
         (TO_THREE, shown(data(THREE), complete=["s-k"]), "none", ["s-k-2, s-k-3 would decide with no data"]),
+        # Two of three hosts were lost while all ran, and replaced by hand.
+        (TO_THREE, shown(data(THREE)), "none", ["s-k may lack what was written last: expected"]),
+        (TO_THREE, shown(EMPTY, EMPTY, data(THREE)), "none", ["s-k, s-k-2 would decide with no data"]),
+        (TO_THREE, shown(data(THREE, kept=False)), "none", []),  # the first run was killed while they began
         # The host of the first one was replaced, and the others would end.
         (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}), "none", ["a: s-k has no data here, and s-k-2, s-k-3 may"]),
         (TO_ONE, shown(EMPTY, seen={"a": {"s-k": EMPTY}}, of={"s-two-k": ["s-two", "k"]}), "none", []),

@@ -29,6 +29,8 @@ def broker(path: Path, number: int = 1, cluster: str = "c") -> Path:
     """The data of a broker that has run: its metadata, its votes, and a partition."""
     (path / "__cluster_metadata-0").mkdir(parents=True)
     (path / "sse-events-0").mkdir()
+    for name in ("__cluster_metadata-0", "sse-events-0"):
+        (path / name / "partition.metadata").write_text("version: 0\ntopic_id: t\n")
     (path / "meta.properties").write_text(
         f"#\n#Mon\ncluster.id={cluster}\nversion=1\ndirectory.id=d{number}\nnode.id={number}\n"
     )
@@ -55,10 +57,12 @@ def test_others_get_the_metadata_and_no_votes_instead_of_all_that_they_have(tmp_
             "__cluster_metadata-0/00000000000000000012-0000000001.checkpoint": before[
                 "__cluster_metadata-0/00000000000000000012-0000000001.checkpoint"
             ],
+            "__cluster_metadata-0/partition.metadata": before["__cluster_metadata-0/partition.metadata"],
             "meta.properties": "version=1\nnode.id=2\ncluster.id=c\n",
             "quorum": f"{THREE}\n",
         }
         assert not (second / "sse-events-0").exists()
+    assert [run(one, "look")["kept"] for one in (first, second)] == [True, False]
 
 
 def test_who_decides_is_written_last_and_the_votes_of_before_are_gone(tmp_path: Path) -> None:
