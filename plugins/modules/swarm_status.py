@@ -71,6 +71,7 @@ from ansible_collections.sse.platform.plugins.module_utils.engine.api import Ref
 from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
 from ansible_collections.sse.platform.plugins.module_utils.model import moment
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import SwarmFact
+from ansible_collections.sse.platform.plugins.module_utils.releases.stack_releases import current_release
 from ansible_collections.sse.platform.plugins.module_utils.views import live, swarm_status, watching
 from ansible_collections.sse.platform.plugins.module_utils.views.status_table import Status
 
@@ -86,9 +87,12 @@ def look(api: SwarmApi, stack: str, directory: str) -> tuple[SwarmFact, Status, 
     swarm = api.local()
     services = api.services() if swarm["manager"] else []
     elsewhere = live.used_elsewhere(directory)
-    lines = swarm_status.lines(swarm["nodes"], services, stack, elsewhere)
+    kept = current_release(directory) if directory else None  # that is with the first manager
+    applied = [name for one in kept.parts.values() for name in one["containers"]] if kept else []
+    missing = swarm_status.absent(services, stack, applied)
+    lines = swarm_status.lines(swarm["nodes"], services, stack, elsewhere, missing)
     seen = status(stack, directory, lines if swarm["manager"] else ["This host is no manager of a Swarm."])
-    document = swarm_status.document(swarm["nodes"], services, stack, elsewhere)
+    document = swarm_status.document(swarm["nodes"], services, stack, elsewhere, missing)
     return swarm, seen, {**document, "paused": seen["paused"]}
 
 

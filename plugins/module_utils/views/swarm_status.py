@@ -19,15 +19,23 @@ SERVICES = ("SERVICE", "TASKS", "ON", "RELEASE", "IMAGE")
 
 
 def lines(
-    nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str, elsewhere: Sequence[str] = ()
+    nodes: Sequence[NodeFact],
+    services: Sequence[ObservedService],
+    stack: str,
+    elsewhere: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> list[str]:
     """Describe a Swarm and what runs of a stack.
 
     :param elsewhere: what the stack uses that runs on somebody else's servers
+    :param missing: services that should be there, and are not
     """
     names = {node["id"]: node["name"] for node in nodes}
     ours = sorted(one for one in services if one.label("stack") == stack)
-    waiting = [f"{one.name}: {why}" for one in ours for why in one.waits]
+    waiting = [
+        *(f"{name}: it is missing; ./sse up brings it back" for name in missing),
+        *(f"{one.name}: {why}" for one in ours for why in one.waits),
+    ]
     table = columns([SERVICES, *(row_of_service(one, names) for one in ours)])
     return [
         *columns([NODES, *(row_of_node(node) for node in sorted(nodes, key=lambda one: one["name"]))]),
@@ -40,8 +48,18 @@ def lines(
     ]
 
 
+def absent(services: Sequence[ObservedService], stack: str, applied: Sequence[str]) -> list[str]:
+    """Return the applied services that are not there; none where the whole stack is not."""
+    ours = {one.name for one in services if one.label("stack") == stack}
+    return sorted({*applied} - ours) if ours else []
+
+
 def document(
-    nodes: Sequence[NodeFact], services: Sequence[ObservedService], stack: str, elsewhere: Sequence[str] = ()
+    nodes: Sequence[NodeFact],
+    services: Sequence[ObservedService],
+    stack: str,
+    elsewhere: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> Json:
     """Describe a Swarm and what runs of a stack for programs."""
     names = {node["id"]: node["name"] for node in nodes}
@@ -64,6 +82,7 @@ def document(
             for one in sorted(services)
             if one.label("stack") == stack
         ],
+        "missing": list(missing),
         "elsewhere": list(elsewhere),
     }
 

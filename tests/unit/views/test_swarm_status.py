@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.sse.platform.plugins.module_utils.model.swarm_observed import ObservedService
-from ansible_collections.sse.platform.plugins.module_utils.views.swarm_status import document, lines
+from ansible_collections.sse.platform.plugins.module_utils.views.swarm_status import absent, document, lines
 
 
 def node(name: str, **changes: Any) -> Any:
@@ -107,3 +107,12 @@ def test_the_same_is_told_to_programs() -> None:
 
 def test_a_stack_that_is_not_there_is_no_empty_table() -> None:
     assert lines([node("one")], [], "sse")[-1] == "No service of the stack sse is in this Swarm."
+
+
+def test_a_service_that_is_not_there_is_told_unless_none_is() -> None:
+    there = [service("sse-app-1", {"n-one": 1}, 1), service("sse-app-2", {"n-one": 1}, 1, stack="other")]
+    assert absent(there, "sse", ["sse-app-1", "sse-app-2"]) == ["sse-app-2"]
+    assert absent(there, "third", ["sse-app-2"]) == []
+    shown = lines([node("one")], there, "sse", missing=["sse-app-2"])
+    assert shown[-1] == "sse-app-2: it is missing; ./sse up brings it back"
+    assert document([node("one")], there, "sse", missing=["sse-app-2"])["missing"] == ["sse-app-2"]
