@@ -6,6 +6,7 @@ What is tried and how it is judged is what one host does (`matrix`). Here is onl
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
@@ -20,7 +21,7 @@ from ansible_collections.sse.platform.plugins.module_utils.verify import matrix
 from ansible_collections.sse.platform.plugins.module_utils.verify.matrix import Cell, Place, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ansible_collections.sse.platform.plugins.module_utils.engine.api import Api
     from ansible_collections.sse.platform.plugins.module_utils.engine.swarm_api import SwarmApi
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 BRIDGE = "docker_gwbridge"
 TASK = "com.docker.swarm.task.id"
 TRIED_AT_ONCE = 8  # containers of one host
+# Engines tell each other where containers are. After a change of the Swarm, packets between two hosts may be lost until
+# they did: one such connection was away for more than the 5 s of one try, when a manager had become a worker.
+AGAIN_SECONDS = 15.0
+PAUSE_SECONDS = 1.0
 CLOSED = "# This puts every service on the networks that it declares, and on no other."
 # Of several containers of one name, the dashboard shows the first of these; what was not tried, last.
 WORST: tuple[Verdict, ...] = ("leak", "broken", "open", "refused", "reached", "unmeasured")
@@ -147,16 +152,33 @@ def places(all_of: Everywhere, host: str) -> dict[str, Place]:
     }
 
 
-def tried(releases: Sequence[Release], all_of: Everywhere, host: str) -> tuple[list[Cell], list[Finding]]:
-    """Try every connection from what runs on this host; return what came of each, and who could not be asked."""
+def tried(
+    releases: Sequence[Release],
+    all_of: Everywhere,
+    host: str,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[list[Cell], list[Finding]]:
+    """Try every connection from what runs on this host; return what came of each, and who could not be asked.
+
+    Where a declared one fails, it is tried again for a while.
+    """
     known, every = places(all_of, host), edges(releases, all_of)
     own = [on_host(service, host) for service in all_of.hosts.get(host, {})]
     closes = enforced(releases)
 
-    def of(source: str) -> list[Cell] | Finding:
+    def measured(source: str) -> list[Cell]:
         wanted = [edge for edge in every if edge.source == source]
+        until = clock() + AGAIN_SECONDS
+        while True:
+            cells = matrix.measure(known[source], wanted, known, enforced=closes, ports=False)
+            if clock() > until or not any(cell.verdict == "broken" for cell in cells):
+                return cells
+            sleep(PAUSE_SECONDS)
+
+    def of(source: str) -> list[Cell] | Finding:
         try:
-            return matrix.measure(known[source], wanted, known, enforced=closes, ports=False)
+            return measured(source)
         except OSError as error:
             wrong = "its network namespace could not be entered"
             return Finding("connection", source, wrong, str(error), ("./sse verify",))

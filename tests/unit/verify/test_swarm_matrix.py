@@ -143,6 +143,28 @@ def test_what_shares_an_overlay_may_connect_and_what_does_not_may_not(
     assert [one.mend for one in found] == ([(swarm_matrix.CLOSED, "./sse up")] if verdict == "leak" else [])
 
 
+@pytest.mark.parametrize(("fails", "verdict"), [(0, "reached"), (2, "reached"), (99, "broken")])
+def test_a_declared_connection_that_fails_is_tried_again_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, fails: int, verdict: str
+) -> None:
+    tries: list[float] = []
+    time = [0.0]
+
+    def measure(_: Any, edges: list[Edge], *__: Any, **___: Any) -> list[Cell]:
+        tries.append(time[0])
+        return [Cell(edge, "broken" if len(tries) <= fails else "reached") for edge in edges]
+
+    def sleep(seconds: float) -> None:
+        time[0] += seconds
+
+    monkeypatch.setattr(matrix, "measure", measure)
+    hosts = {"a": {"sse-nginx": task("sse-nginx", NGINX)}, "b": {"sse-redis": task("sse-redis", REDIS)}}
+    cells, _ = swarm_matrix.tried(releases(), Everywhere(hosts, complete=True), "a", clock=lambda: time[0], sleep=sleep)
+    assert {cell.verdict for cell in cells} == {verdict}
+    assert tries[-1] <= swarm_matrix.AGAIN_SECONDS + 1
+    assert len(tries) == fails + 1 or fails > len(tries) > 10
+
+
 def test_a_container_whose_namespace_is_gone_is_a_finding() -> None:
     hosts = {
         "a": {"sse-nginx": task("sse-nginx", NGINX, pid=2**22 + 1)},
