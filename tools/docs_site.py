@@ -44,6 +44,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "docs/sizing",
         "docs/scaling",
         "docs/cluster",
+        "docs/cluster-measured",
         "docs/authorization",
         "docs/services",
         "docs/external-kafka-redis",
