@@ -113,6 +113,9 @@ case $1 in
         play doctor
         play scan
     } ;;
+    # Every password changes while clients are there, and one replica is watched before the other ones are replaced.
+    rotate) lose() { play rotate -e asked_secret=all; } ;;
+    canary) lose() { play up -e app_memory=310m -e asked_canary=15; } ;;
     shrink) lose() { says kafka_brokers=1; play up; } ;;
     destroy) lose() { play destroy -e stack_destroy_confirmed=true; } ;;
 esac
