@@ -111,7 +111,7 @@ case $1 in
         if grep 'changed=[1-9]' "$work/said"; then return 1; fi
         play drift
         play doctor
-        play scan
+        tool scan
     } ;;
     # Every password changes while clients are there, and one replica is watched before the other ones are replaced.
     rotate) lose() { play rotate -e asked_secret=all; } ;;
