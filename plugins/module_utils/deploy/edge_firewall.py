@@ -73,7 +73,7 @@ def rules(sources: list[str], ports: list[int]) -> RulesOf:
     """Return the rules of each IP family. They judge new connections to ports that lead to a container of the stack."""
     first: Rule = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", *PASS)
     to = [("-p", "tcp", "-m", "conntrack", "--ctstate", "DNAT", "--ctorigdstport", str(port)) for port in ports]
-    open_to: list[Rule] = [("-s", source, *one, *PASS) for one in to for source in sources if ":" not in source]
+    open_to: list[Rule] = [("-s", source, *one, *PASS) for one in to for source in sources]
     inside: list[Rule] = [("-i", "lo", *PASS)]
     closed: list[Rule] = [("-p", "tcp", "-m", "tcp", "--dport", str(port), *DROP) for port in ports]
     return {IPV4: [first, *open_to, *((*one, *RESET) for one in to)], IPV6: [*inside, *closed]}

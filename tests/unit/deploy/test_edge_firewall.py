@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import edge_firewall, stack_firewall
@@ -12,52 +10,20 @@ from ansible_collections.sse.platform.plugins.module_utils.deploy.edge_firewall 
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables
 from ansible_collections.sse.platform.plugins.module_utils.host.iptables import Place
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import IPV4, IPV6
+from ansible_collections.sse.platform.tests.unit.deploy.played_iptables import PlayedIptables
 
 NET, HOST = "10.0.0.0/8", "192.0.2.1/32"
 ENGINES = "-A DOCKER-USER -j RETURN"  # what an engine writes
 
 
-class Kernel:
-    """Stands in for iptables of IPv4: chains as they are listed."""
-
-    def __init__(self) -> None:
-        self.chains: dict[str, list[str]] = {"DOCKER-USER": [ENGINES]}
-
-    def run(self, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        words = command[5:]
-        if command[0] == "/bin/sh":  # the file `restore`
-            self.chains["SSE-sse"] = iptables.rules_in(Path(command[1]).with_name("rules4").read_text())
-            self.chains["DOCKER-USER"] = ["-A DOCKER-USER -j SSE-sse", ENGINES]
-        elif words[0] == "-S":
-            found = self.chains.get(words[1])
-            return subprocess.CompletedProcess(command, found is None, "\n".join(found or []), "")
-        elif words[0] == "-D":
-            line = f"-A {words[1]} -j {words[3]}"
-            if line not in self.chains[words[1]]:
-                return subprocess.CompletedProcess(command, 1, "", "")
-            self.chains[words[1]].remove(line)
-        elif words[0] == "-X":
-            self.chains.pop(words[1], None)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-
 @pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
-    found = Kernel()
-    monkeypatch.setattr(iptables, "run", found.run)
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PlayedIptables:
+    found = PlayedIptables("SSE-sse", "DOCKER-USER", ENGINES)
+    found.play(monkeypatch, tmp_path / "hooks")
     monkeypatch.setattr(iptables, "place", lambda _: Place("/sbin/iptables", "filter", "DOCKER-USER"))
     monkeypatch.setattr(edge_firewall, "place", lambda _: None)
     monkeypatch.setattr(edge_firewall, "HOOKS", tmp_path / "hooks")
     monkeypatch.setattr(edge_firewall, "UNITS", tmp_path)
-    monkeypatch.setattr(stack_firewall, "HOOKS", tmp_path / "hooks")
-    monkeypatch.setattr(stack_firewall, "systemd", lambda: False)
-
-    def write(directory: Path, files: dict[str, str], **_: Any) -> None:
-        directory.mkdir(exist_ok=True)
-        for name, text in files.items():
-            (directory / name).write_text(text)
-
-    monkeypatch.setattr(stack_firewall, "write_directory", write)
     return found
 
 
@@ -94,7 +60,9 @@ def test_it_is_written_once_and_says_whom_it_admits(tmp_path: Path) -> None:
     assert edge.admits() == {"sources": [NET, HOST], "ports": [80, 443], "kept": False, "there": True}
 
 
-def test_a_chain_that_somebody_changed_closes_nothing_and_is_written_anew(kernel: Kernel, tmp_path: Path) -> None:
+def test_a_chain_that_somebody_changed_closes_nothing_and_is_written_anew(
+    kernel: PlayedIptables, tmp_path: Path
+) -> None:
     edge = EdgeFirewall("sse", str(tmp_path))
     edge.ensure([NET], [80], check=False)
     kernel.chains["SSE-sse"].pop(2)
@@ -106,7 +74,7 @@ def test_a_chain_that_somebody_changed_closes_nothing_and_is_written_anew(kernel
 
 @pytest.mark.parametrize(("sources", "ports"), [([], [80]), ([NET], [])])
 def test_it_goes_where_everybody_may_come_or_nothing_is_published(
-    kernel: Kernel, tmp_path: Path, sources: list[str], ports: list[int]
+    kernel: PlayedIptables, tmp_path: Path, sources: list[str], ports: list[int]
 ) -> None:
     edge = EdgeFirewall("sse", str(tmp_path))
     assert edge.ensure(sources, ports, check=False) == []
@@ -117,7 +85,7 @@ def test_it_goes_where_everybody_may_come_or_nothing_is_published(
 
 
 def test_an_engine_without_the_chain_for_others_is_refused(
-    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kernel: PlayedIptables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(iptables, "place", lambda _: None)
     with pytest.raises(stack_firewall.FirewallError, match="nothing would enforce exposure_allow_from"):

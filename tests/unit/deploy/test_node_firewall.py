@@ -2,68 +2,27 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.sse.platform.plugins.module_utils.deploy import node_firewall, stack_firewall
 from ansible_collections.sse.platform.plugins.module_utils.deploy.node_firewall import CHAIN, NodeFirewall, rules
 from ansible_collections.sse.platform.plugins.module_utils.host import iptables
 from ansible_collections.sse.platform.plugins.module_utils.model.ip_family import FAMILIES, IPV4, IPV6
+from ansible_collections.sse.platform.tests.unit.deploy.played_iptables import PlayedIptables
 
 A, B = "192.0.2.9", "192.0.2.10"
 
 
-class Kernel:
-    """Stands in for iptables: chains as they are listed, and the commands that were run."""
-
-    def __init__(self) -> None:
-        self.chains: dict[str, list[str]] = {"INPUT": []}
-        self.ran: list[tuple[str, ...]] = []
-
-    def run(self, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        self.ran.append(command)
-        words = command[3:] if command[0].endswith("tables") else command
-        if words[:1] == ("-t",):
-            words = words[2:]
-        if command[0] == "/bin/sh":  # the file `restore`
-            text = Path(command[1]).with_name("rules4").read_text()
-            self.chains[CHAIN] = iptables.rules_in(text)
-            self.chains["INPUT"].insert(0, f"-A INPUT -j {CHAIN}")
-        elif words[0] == "-S" and len(words) == 2:
-            found = self.chains.get(words[1])
-            return subprocess.CompletedProcess(command, found is None, "\n".join(found or []), "")
-        elif words[0] == "-D":
-            line = f"-A {words[1]} -j {words[3]}"
-            if line not in self.chains[words[1]]:
-                return subprocess.CompletedProcess(command, 1, "", "")
-            self.chains[words[1]].remove(line)
-        elif words[0] == "-X":
-            self.chains.pop(words[1], None)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-
 @pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
-    found = Kernel()
-    monkeypatch.setattr(iptables, "run", found.run)
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PlayedIptables:
+    found = PlayedIptables(CHAIN, "INPUT")
+    found.play(monkeypatch, tmp_path / "hooks")
     monkeypatch.setattr(iptables, "programs", lambda family: ["/sbin/iptables"] if family is IPV4 else [])
     monkeypatch.setattr(iptables, "program", lambda _: "")
-    monkeypatch.setattr(stack_firewall, "systemd", lambda: False)
-    monkeypatch.setattr(stack_firewall, "HOOKS", tmp_path / "hooks")
     monkeypatch.setattr(NodeFirewall, "directory", tmp_path / "nodes")
     monkeypatch.setattr(NodeFirewall, "hook", tmp_path / "hooks/nodes.swarm")
     monkeypatch.setattr(NodeFirewall, "unit", tmp_path / "sse-platform-nodes.service")
-    written: list[Any] = []
-
-    def write(directory: Path, files: dict[str, str], **_: Any) -> None:
-        directory.mkdir(exist_ok=True)
-        for name, text in files.items():
-            (directory / name).write_text(text)
-        written.append(files)
-
-    monkeypatch.setattr(stack_firewall, "write_directory", write)
     return found
 
 
@@ -80,7 +39,7 @@ def test_the_host_itself_and_the_others_pass_and_strangers_do_not_for_these_port
     assert [" ".join(one) for one in rules([A], IPV6)][:2] == ["-i lo -j RETURN", "-p tcp --dport 2377 -j DROP"]
 
 
-def test_it_is_written_once_and_says_whom_it_admits(kernel: Kernel) -> None:
+def test_it_is_written_once_and_says_whom_it_admits(kernel: PlayedIptables) -> None:
     assert NodeFirewall().admits() == {"addresses": None, "kept": False}
     said = [f"firewall {CHAIN}: 7 rules for {A}, {B}"]
     assert NodeFirewall().ensure([B, A], check=True) == said
@@ -91,7 +50,7 @@ def test_it_is_written_once_and_says_whom_it_admits(kernel: Kernel) -> None:
     assert NodeFirewall().ensure([A], check=False) == [f"firewall {CHAIN}: 6 rules for {A}"]
 
 
-def test_a_chain_that_somebody_changed_or_flushed_closes_nothing(kernel: Kernel) -> None:
+def test_a_chain_that_somebody_changed_or_flushed_closes_nothing(kernel: PlayedIptables) -> None:
     NodeFirewall().ensure([A], check=False)
     kernel.chains["INPUT"].insert(0, "-A INPUT -j ACCEPT")  # before the chain is asked
     assert NodeFirewall().admits()["addresses"] is None
@@ -103,7 +62,7 @@ def test_a_chain_that_somebody_changed_or_flushed_closes_nothing(kernel: Kernel)
     assert NodeFirewall().admits() == {"addresses": [A], "kept": False}
 
 
-def test_it_goes_where_nobody_is_to_be_kept_away_any_more(kernel: Kernel) -> None:
+def test_it_goes_where_nobody_is_to_be_kept_away_any_more(kernel: PlayedIptables) -> None:
     assert NodeFirewall().ensure(None, check=False) == []
     NodeFirewall().ensure([A], check=False)
     assert NodeFirewall().ensure(None, check=True) == [f"firewall {CHAIN}: removed"]
@@ -114,7 +73,7 @@ def test_it_goes_where_nobody_is_to_be_kept_away_any_more(kernel: Kernel) -> Non
     assert not NodeFirewall.directory.exists()
 
 
-def test_a_host_without_iptables_is_refused(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_iptables_is_refused(kernel: PlayedIptables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(iptables, "programs", lambda _: [])
     with pytest.raises(stack_firewall.FirewallError, match="has no iptables"):
         NodeFirewall().ensure([A], check=False)
